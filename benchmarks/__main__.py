@@ -45,7 +45,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare the gateways.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Compare the gateways."
+    )
     parser.set_defaults(run=_compare)
     _add_comparison_options(parser)
     commands = parser.add_subparsers(title="other measurements")
@@ -81,8 +83,12 @@ def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
         help=f"comma-separated, from {','.join(GATEWAYS)}",
     )
     parser.add_argument("--rounds", type=int, default=5, help="how often each phase is measured")
-    parser.add_argument("--seconds", type=float, default=2.0, help="duration of the load in each round")
-    parser.add_argument("--chart", type=Path, help="the SVG file to write; default: benchmarks/chart.svg")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="duration of the load in each round"
+    )
+    parser.add_argument(
+        "--chart", type=Path, help="the SVG file to write; default: benchmarks/chart.svg"
+    )
     parser.add_argument(
         "--smoke",
         action="store_true",

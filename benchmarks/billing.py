@@ -62,7 +62,11 @@ class Providers:
         """Answer one request; return whether the connection stays open."""
         head = await reader.readuntil(b"\r\n\r\n")
         path = head.split(b" ", 2)[1].decode()
-        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        length = next(
+            int(line[15:])
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length:")
+        )
         request = json.loads(await reader.readexactly(length))
         provider, model = path.split("/")[1], request["model"]
         if model == "limited" or (model == "failing" and provider == FIRST):
@@ -73,7 +77,9 @@ class Providers:
         if model == "embed":
             vector = {"object": "embedding", "index": 0, "embedding": [0.5]}
             usage = {name: usage[name] for name in ("prompt_tokens", "total_tokens")}
-            self._whole(writer, 200, {"object": "list", "data": [vector], "model": model, "usage": usage})
+            self._whole(
+                writer, 200, {"object": "list", "data": [vector], "model": model, "usage": usage}
+            )
             return True
         if request.get("stream"):
             return await self._stream(reader, writer, model, usage)
@@ -100,9 +106,16 @@ class Providers:
         writer.write(_HEAD % (status, _JSON) + b"content-length: %d\r\n\r\n" % len(data) + data)
 
     async def _stream(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, model: str, usage: dict[str, Any]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        model: str,
+        usage: dict[str, Any],
     ) -> bool:
-        begun = {**_frame("chat.completion.chunk"), "choices": [_choice({"role": "assistant", "content": "Hel"})]}
+        begun = {
+            **_frame("chat.completion.chunk"),
+            "choices": [_choice({"role": "assistant", "content": "Hel"})],
+        }
         if model in ("cut", "hang"):
             # Such providers count in every chunk.
             begun["usage"] = usage

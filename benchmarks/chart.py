@@ -51,7 +51,9 @@ def svg(results: Sequence[Result], phases: Sequence[str]) -> str:
         lines += _bars(results, phase, y + _PHASE_TITLE_HEIGHT)
         y += _PHASE_TITLE_HEIGHT + _ROW_HEIGHT * len(results)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 16}" role="img">'
-    return "\n".join([head, f"<title>{_TITLE}</title>", f"<style>{_STYLE}</style>", *lines, "</svg>", ""])
+    return "\n".join(
+        [head, f"<title>{_TITLE}</title>", f"<style>{_STYLE}</style>", *lines, "</svg>", ""]
+    )
 
 
 def _bars(results: Sequence[Result], phase: str, y: int) -> Iterator[str]:

@@ -35,7 +35,9 @@ def available(names: Iterable[str]) -> list[Gateway]:
     return found
 
 
-def compare(gateways: Sequence[Gateway], phases: Sequence[str], rounds: int, seconds: float) -> list[Result]:
+def compare(
+    gateways: Sequence[Gateway], phases: Sequence[str], rounds: int, seconds: float
+) -> list[Result]:
     """Measure all phases; each load takes `seconds` in each round."""
     results = [Result(name=gateway.name) for gateway in gateways]
     with ExitStack() as stack:
@@ -57,7 +59,11 @@ def compare(gateways: Sequence[Gateway], phases: Sequence[str], rounds: int, sec
 
 
 def _measure_phase(
-    phase: str, provider: Running, under_test: Sequence[tuple[Running, Result]], rounds: int, seconds: float
+    phase: str,
+    provider: Running,
+    under_test: Sequence[tuple[Running, Result]],
+    rounds: int,
+    seconds: float,
 ) -> None:
     say(phase)
     for _ in range(rounds):
@@ -84,7 +90,9 @@ def _warm_up(gateway: Running, result: Result, seconds: float) -> None:
         result.take(measure(Load(port=gateway.port, seconds=seconds, chunks=100)))
 
 
-def _measure_one(provider: Running, under_test: Sequence[tuple[Running, Result]], seconds: float) -> None:
+def _measure_one(
+    provider: Running, under_test: Sequence[tuple[Running, Result]], seconds: float
+) -> None:
     """Measure one request at a time: the time that each gateway adds to that of the upstream itself."""
     whole = Load(port=provider.port, connections=1, seconds=seconds)
     stream = replace(whole, chunks=2)
@@ -98,11 +106,15 @@ def _measure_one(provider: Running, under_test: Sequence[tuple[Running, Result]]
             result.added_first.append(answered.first_p50 - direct_first)
 
 
-def _measure_load(phase: str, provider: Running, under_test: Sequence[tuple[Running, Result]], seconds: float) -> None:
+def _measure_load(
+    phase: str, provider: Running, under_test: Sequence[tuple[Running, Result]], seconds: float
+) -> None:
     """Measure one round of a phase under load."""
     for gateway, result in under_test:
         load = Load(port=gateway.port, seconds=seconds, **LOADS[phase])
-        if (load.chunks and not gateway.gateway.streams) or (phase == "failover" and not gateway.gateway.fails_over):
+        if (load.chunks and not gateway.gateway.streams) or (
+            phase == "failover" and not gateway.gateway.fails_over
+        ):
             continue
         if phase == "failover":
             load = replace(load, **gateway.gateway.failover)

@@ -65,7 +65,9 @@ def nginx() -> Gateway:
         config = _write(folder / "nginx.conf", _NGINX.format_map(values))
         return [program, "-p", str(folder), "-c", config]
 
-    return Gateway(name="nginx", command=command, failover={"path": f"/{FAILOVER}/v1/chat/completions"})
+    return Gateway(
+        name="nginx", command=command, failover={"path": f"/{FAILOVER}/v1/chat/completions"}
+    )
 
 
 # nginx creates all of these at its start, in system folders by default.
@@ -195,16 +197,30 @@ def rolter() -> Gateway:
             ]
         lines += _rolter_route(MODEL, "round_robin", {"right": 100})
         lines += _rolter_route(FAILOVER, "pipeline", {"failing": 100, "right": 1})
-        return [str(program), "gateway", "-c", _write(folder / "rolter.toml", "\n".join(lines) + "\n")]
+        return [
+            str(program),
+            "gateway",
+            "-c",
+            _write(folder / "rolter.toml", "\n".join(lines) + "\n"),
+        ]
 
     # One thread, like the other gateways.
-    return Gateway(name=f"rolter {ROLTER}", command=command, env={"RUST_LOG": "off", "TOKIO_WORKER_THREADS": "1"})
+    return Gateway(
+        name=f"rolter {ROLTER}",
+        command=command,
+        env={"RUST_LOG": "off", "TOKIO_WORKER_THREADS": "1"},
+    )
 
 
 def _rolter_route(model: str, strategy: str, weights: Mapping[str, int]) -> list[str]:
     lines = ["[[routes]]", f'model = "{model}"', f'strategy = "{strategy}"']
     for name, weight in weights.items():
-        lines += ["[[routes.targets]]", f'provider = "{name}"', f'model = "{MODEL}"', f"weight = {weight}"]
+        lines += [
+            "[[routes.targets]]",
+            f'provider = "{name}"',
+            f'model = "{MODEL}"',
+            f"weight = {weight}",
+        ]
     return lines
 
 
@@ -213,7 +229,16 @@ def smg() -> Gateway:
     program = _installed("smg", SMG, "smg")
 
     def command(port: int, upstream: str, folder: Path) -> list[str]:
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", "openai", "--worker-urls", upstream]
+        arguments = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--backend",
+            "openai",
+            "--worker-urls",
+            upstream,
+        ]
         arguments += ["--log-level", "error", "--history-backend", "none", "--disable-health-check"]
         arguments += ["--prometheus-port", str(free_port()), "--max-concurrent-requests", "4096"]
         return [str(program), "launch", *arguments]
@@ -264,7 +289,17 @@ def litellm() -> Gateway:
             "general_settings": {"master_key": KEY},
         }
         path = _write(folder / "config.yaml", json.dumps(config))  # JSON is a subset of YAML
-        return [program, "--config", path, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+        return [
+            program,
+            "--config",
+            path,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--num_workers",
+            "1",
+        ]
 
     env = {
         "LITELLM_MODE": "PRODUCTION",

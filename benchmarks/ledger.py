@@ -62,7 +62,9 @@ _KINDS = (
     Kind(_CHAT, {"model": "misspelt", "messages": _MESSAGES}, status=404),
     Kind(_CHAT, {"model": "whole", "messages": "?"}, status=400),
     Kind("/v1/messages", {"model": "whole", "max_tokens": 50, "messages": _MESSAGES}),
-    Kind("/v1/messages", {"model": "stream", "max_tokens": 50, "messages": _MESSAGES, "stream": True}),
+    Kind(
+        "/v1/messages", {"model": "stream", "max_tokens": 50, "messages": _MESSAGES, "stream": True}
+    ),
     Kind("/v1/responses", {"model": "whole", "input": "Hello!", "store": False}),
     Kind("/v1/responses", {"model": "stream", "input": "Hello!", "stream": True, "store": False}),
     Kind("/v1/embeddings", {"model": "embed", "input": "Hello!"}, weight=2),
@@ -90,7 +92,9 @@ class Totals(msgspec.Struct):
             found.append(f"{self.sent} requests were sent, and {self.requests} are in the ledger")
         for name in sorted(self.bills.keys() | self.ledger.keys()):
             nothing = Bill(0, 0)
-            billed, recorded, daily = (each.get(name, nothing) for each in (self.bills, self.ledger, self.daily))
+            billed, recorded, daily = (
+                each.get(name, nothing) for each in (self.bills, self.ledger, self.daily)
+            )
             if not billed == recorded == daily:
                 found.append(f"{name}: charged {billed}, recorded {recorded}, by day {daily}")
         return found
@@ -99,7 +103,9 @@ class Totals(msgspec.Struct):
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--requests", type=int, default=100_000, help="how many requests are sent")
-    parser.add_argument("--seed", type=int, default=1, help="of the order of the requests and the numbers of tokens")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the order of the requests and the numbers of tokens"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -108,8 +114,12 @@ def run(options: argparse.Namespace) -> int:
         totals = asyncio.run(compare(Path(folder), options.requests, options.seed))
     say(f"{totals.sent:,} requests in {totals.seconds:.0f} s, {totals.requests:,} in the ledger")
     for name in sorted(totals.bills):
-        say(f"  {name}: charged {totals.bills[name].input:,} and {totals.bills[name].output:,} tokens")
-    say(f"memory of all workers: {totals.memory[0]:.0f} MB after a fifth, {totals.memory[1]:.0f} MB in the end")
+        say(
+            f"  {name}: charged {totals.bills[name].input:,} and {totals.bills[name].output:,} tokens"
+        )
+    say(
+        f"memory of all workers: {totals.memory[0]:.0f} MB after a fifth, {totals.memory[1]:.0f} MB in the end"
+    )
     differences = totals.differences()
     for difference in differences:
         say(difference)
@@ -122,7 +132,9 @@ async def compare(folder: Path, requests: int, seed: int) -> Totals:
     async with providers.running():
         port = free_port()
         command = _command(folder, port, providers.port)
-        with running(command, GATEWAY_CORES | LOAD_CORES, folder, {"LLMS_HOME": str(folder)}) as process:
+        with running(
+            command, GATEWAY_CORES | LOAD_CORES, folder, {"LLMS_HOME": str(folder)}
+        ) as process:
             await _wait_until_ready(port)
             clients = Clients(port, random.Random(seed))  # noqa: S311 - the same order again
             began = time.monotonic()
@@ -166,7 +178,9 @@ class Clients:
             self.sent += 1
             status, stays_open = await _ask(*connection, kind)
             if status != kind.status:
-                self.wrong[f"{status} instead of {kind.status} for {kind.path} {kind.body['model']}"] += 1
+                self.wrong[
+                    f"{status} instead of {kind.status} for {kind.path} {kind.body['model']}"
+                ] += 1
             if not stays_open:
                 connection[1].close()
                 connection = None
@@ -174,7 +188,9 @@ class Clients:
             connection[1].close()
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: Kind) -> tuple[int, bool]:
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: Kind
+) -> tuple[int, bool]:
     """Send a request; return the status of its answer, and whether the connection stays open."""
     body = json.dumps(kind.body).encode()
     head = f"POST {kind.path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-llms-tag: load\r\n"
@@ -217,7 +233,16 @@ def _command(folder: Path, port: int, upstream: int) -> Sequence[str]:
     config, toml = folder / "llms.json", folder / "plugins.toml"
     config.write_text(json.dumps({"providers": blocks}))
     toml.write_text("[routing.retry]\nattempts = 0\n")
-    options = ("--port", str(port), "--workers", "2", "--config", str(config), "--plugins", str(toml))
+    options = (
+        "--port",
+        str(port),
+        "--workers",
+        "2",
+        "--config",
+        str(config),
+        "--plugins",
+        str(toml),
+    )
     return (sys.executable, "-m", "llms_core", "serve", *options)
 
 
@@ -239,7 +264,11 @@ async def _wait_until_ready(port: int) -> None:
 
 def _workers(process: subprocess.Popen[bytes]) -> list[int]:
     """The processes that serve: those children that have imported the server."""
-    return [pid for pid in tree(process.pid)[1:] if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [
+        pid
+        for pid in tree(process.pid)[1:]
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 def _read(path: Path) -> tuple[int, dict[str, Bill], dict[str, Bill]]:

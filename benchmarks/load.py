@@ -95,7 +95,9 @@ class Run:
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.load.port)
+        _, connection = await loop.create_connection(
+            lambda: Connection(self), "127.0.0.1", self.load.port
+        )
         return connection
 
     async def go(self) -> Answered:

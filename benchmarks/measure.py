@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[1]
 START_TIMEOUT = 120.0
 """Seconds until the first correct answer of a gateway; LiteLLM compiles all of its bytecode at its first start."""
 
-_LOAD_MARGIN = 60.0  # seconds that a load may take beyond its own, for its start and the last answers
+_LOAD_MARGIN = (
+    60.0  # seconds that a load may take beyond its own, for its start and the last answers
+)
 _POLL_INTERVAL = 0.005  # seconds
 
 
@@ -52,7 +54,9 @@ def upstream(cores: set[int] = LOAD_CORES) -> Iterator[Running]:
 
 
 @contextmanager
-def started(gateway: Gateway, upstream_port: int, cores: set[int] = GATEWAY_CORES) -> Iterator[Running]:
+def started(
+    gateway: Gateway, upstream_port: int, cores: set[int] = GATEWAY_CORES
+) -> Iterator[Running]:
     """Run a gateway in front of the upstream on that port. Raises RuntimeError if it does not start."""
     with tempfile.TemporaryDirectory(prefix="llms-benchmark-") as name:
         folder = Path(name)
@@ -91,7 +95,9 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int) -> str | None:
     return problem
 
 
-def _exchange(port: int, method: str, path: str, content: bytes, fields: dict[str, str]) -> tuple[int, bytes]:
+def _exchange(
+    port: int, method: str, path: str, content: bytes, fields: dict[str, str]
+) -> tuple[int, bytes]:
     """Send a request, and return the status and body of the response."""
     connection = HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT)
     try:

@@ -28,12 +28,24 @@ _CHUNK_PAUSE = 1000.0  # ms between two chunks of a slow stream
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--requests", type=int, default=100_000, help="number of requests, after the first thousand")
     parser.add_argument(
-        "--streams", type=int, default=10_000, help="number of streams of 100 chunks, after the first hundred"
+        "--requests", type=int, default=100_000, help="number of requests, after the first thousand"
     )
-    parser.add_argument("--slow", type=int, default=2000, help="number of simultaneous streams with a chunk per second")
-    parser.add_argument("--hold", type=int, default=15, help="duration of each of those streams in seconds")
+    parser.add_argument(
+        "--streams",
+        type=int,
+        default=10_000,
+        help="number of streams of 100 chunks, after the first hundred",
+    )
+    parser.add_argument(
+        "--slow",
+        type=int,
+        default=2000,
+        help="number of simultaneous streams with a chunk per second",
+    )
+    parser.add_argument(
+        "--hold", type=int, default=15, help="duration of each of those streams in seconds"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,7 +91,9 @@ def _load_twice(gateway: Running, requests: int, streams: int, name: str) -> int
     return wrong + measure(replace(whole, requests=streams, chunks=100)).wrong
 
 
-def _hold_slow_streams(gateway: Running, source: Running, streams: int, seconds: int) -> tuple[float, Answered]:
+def _hold_slow_streams(
+    gateway: Running, source: Running, streams: int, seconds: int
+) -> tuple[float, Answered]:
     """Return the largest memory (MB) while slow streams are all open at once, and their outcome."""
     load = Load(
         port=gateway.port,
@@ -99,7 +113,9 @@ def _hold_slow_streams(gateway: Running, source: Running, streams: int, seconds:
         return peak, outcome(process, load)
 
 
-def _wait_until_open(process: subprocess.Popen[bytes], source: Running, streams: int, deadline: float) -> None:
+def _wait_until_open(
+    process: subprocess.Popen[bytes], source: Running, streams: int, deadline: float
+) -> None:
     while stats(source).open < streams:
         if time.monotonic() > deadline or process.poll() is not None:
             raise RuntimeError(f"{stats(source).open} of {streams} streams were open at once")

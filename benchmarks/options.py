@@ -13,7 +13,9 @@ def some_of(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
         names = tuple(text.split(","))
         unknown = sorted(set(names) - set(known))
         if unknown:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; choose from {', '.join(known)}")
+            raise argparse.ArgumentTypeError(
+                f"unknown: {', '.join(unknown)}; choose from {', '.join(known)}"
+            )
         return names
 
     return parse

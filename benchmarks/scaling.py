@@ -145,7 +145,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"comma-separated, from {','.join(FACTORS)}",
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each row is measured")
-    parser.add_argument("--seconds", type=float, default=1.0, help="duration of the load in each round")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="duration of the load in each round"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -174,7 +176,9 @@ class Sample(msgspec.Struct, frozen=True):
     wrong: int
 
 
-def _measure_rows(rows: Sequence[Row], source: Running, rounds: int, seconds: float) -> list[list[Sample]]:
+def _measure_rows(
+    rows: Sequence[Row], source: Running, rounds: int, seconds: float
+) -> list[list[Sample]]:
     """Return the samples of each row, one more than there are rounds."""
     samples: list[list[Sample]] = [[] for _ in rows]
     with ExitStack() as stack:

@@ -51,16 +51,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--uploads", type=int, default=100, help="number of simultaneous uploads")
     parser.add_argument("--megabytes", type=int, default=25, help="size of each")
-    parser.add_argument("--file-first", action="store_true", help="send the file before the name of the model")
+    parser.add_argument(
+        "--file-first", action="store_true", help="send the file before the name of the model"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print; return the number of wrong answers."""
-    found = asyncio.run(measure_uploads(options.uploads, options.megabytes, file_first=options.file_first))
+    found = asyncio.run(
+        measure_uploads(options.uploads, options.megabytes, file_first=options.file_first)
+    )
     order = "the file first" if options.file_first else "the model first"
     rows = [
         ["before", figure(found.before)],
-        [f"while {options.uploads} uploads of {options.megabytes} MB arrive, {order}", figure(found.peak)],
+        [
+            f"while {options.uploads} uploads of {options.megabytes} MB arrive, {order}",
+            figure(found.peak),
+        ],
     ]
     show(f"{machine()}\n")
     show(table(("", "RSS, MB"), rows))
@@ -71,7 +78,9 @@ def run(options: argparse.Namespace) -> int:
 async def measure_uploads(uploads: int, megabytes: int, *, file_first: bool = False) -> Uploads:
     """Send files of `megabytes` each through a gateway at the same time, and watch its memory."""
     received: list[int] = []
-    provider = await asyncio.start_server(lambda reader, writer: _answer(reader, writer, received), "127.0.0.1", 0)
+    provider = await asyncio.start_server(
+        lambda reader, writer: _answer(reader, writer, received), "127.0.0.1", 0
+    )
     async with provider:
         port = provider.sockets[0].getsockname()[1]
         with _gateway(port) as (process, gateway):
@@ -82,7 +91,9 @@ async def measure_uploads(uploads: int, megabytes: int, *, file_first: bool = Fa
             watching = asyncio.create_task(_watch(process.pid))
             started = time.monotonic()
             async with asyncio.timeout(_UPLOAD_SECONDS):
-                answers = await asyncio.gather(*[_upload(gateway, megabytes, file_first) for _ in range(uploads)])
+                answers = await asyncio.gather(
+                    *[_upload(gateway, megabytes, file_first) for _ in range(uploads)]
+                )
             seconds = time.monotonic() - started
             watching.cancel()
             peak = await watching
@@ -115,9 +126,20 @@ def _gateway(provider_port: int) -> Iterator[tuple[subprocess.Popen[bytes], int]
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "llms.json")
         config.write_text(json.dumps({"providers": {"provider": block}}), "utf-8")
-        command = [sys.executable, "-m", "llms_core", "serve", "--port", str(port), "--config", str(config)]
+        command = [
+            sys.executable,
+            "-m",
+            "llms_core",
+            "serve",
+            "--port",
+            str(port),
+            "--config",
+            str(config),
+        ]
         env = {**os.environ, "LLMS_HOME": folder}
-        process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=folder, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
         try:
             yield process, port
         finally:
@@ -144,8 +166,12 @@ async def _upload(port: int, megabytes: int, file_first: bool) -> bytes:
     pieces = megabytes * _MB // len(_PIECE)
     length = len(before) + pieces * len(_PIECE) + len(after)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\n"
-    writer.write(f"{head}content-type: multipart/form-data; boundary={_BOUNDARY}\r\n\r\n".encode() + before)
+    head = (
+        f"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\n"
+    )
+    writer.write(
+        f"{head}content-type: multipart/form-data; boundary={_BOUNDARY}\r\n\r\n".encode() + before
+    )
     for _ in range(pieces):
         writer.write(_PIECE)
         await writer.drain()
@@ -160,7 +186,9 @@ def _part(disposition: str) -> bytes:
     return f"--{_BOUNDARY}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode()
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received: list[int]) -> None:
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received: list[int]
+) -> None:
     """Count the bytes of each request, and answer when it is complete."""
     end = f"--{_BOUNDARY}--".encode()
     with contextlib.suppress(ConnectionError):

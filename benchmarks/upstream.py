@@ -104,16 +104,23 @@ def _delta(finish_reason: str | None = None, **delta: str) -> bytes:
 
 _PLACEHOLDER = "#" * DIGITS
 _STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-1\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    b"x-request-id: req-1\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 
 COMPLETION = _completion()
-FAILURE = _response("500 Internal Server Error", b'{"error":{"message":"It always fails","type":"server_error"}}')
-NOT_FOUND = _response("404 Not Found", b'{"error":{"message":"There is no such path","type":"invalid_request_error"}}')
+FAILURE = _response(
+    "500 Internal Server Error", b'{"error":{"message":"It always fails","type":"server_error"}}'
+)
+NOT_FOUND = _response(
+    "404 Not Found", b'{"error":{"message":"There is no such path","type":"invalid_request_error"}}'
+)
 STREAM_BEGIN = _STREAM_HEAD + _delta(role="assistant", content="")
 #: A chunk without its time stamp: only the stamp is different in each chunk.
 BEFORE_STAMP, AFTER_STAMP = _delta(content=STAMP + _PLACEHOLDER).split(_PLACEHOLDER.encode())
-STREAM_END = _delta("stop") + _event(choices=[], usage=_USAGE) + _frame(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+STREAM_END = (
+    _delta("stop") + _event(choices=[], usage=_USAGE) + _frame(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+)
 
 _CONTENT_LENGTH = re.compile(rb"\ncontent-length: *(\d+)")
 _STREAM_MEMBER = re.compile(rb'"stream": ?true')
@@ -201,7 +208,9 @@ class Upstream(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._write_batch(loop, loop.time(), chunks, pause, batch)
 
-    def _write_batch(self, loop: asyncio.AbstractEventLoop, due: float, left: int, pause: float, batch: int) -> None:
+    def _write_batch(
+        self, loop: asyncio.AbstractEventLoop, due: float, left: int, pause: float, batch: int
+    ) -> None:
         """Write the next chunks, in one write per turn of the event loop, as tokens arrive from a real provider."""
         if not self._streaming:
             return

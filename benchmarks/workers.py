@@ -36,7 +36,15 @@ _LOADS = {
     "plain": Load(port=0, connections=256),
     "stream": Load(port=0, connections=256, chunks=100, batch=100),
 }
-_HEADS = ("", "workers", "answers/s", "CPU ms per answer", "busy cores", "of load and upstream", "least busy worker")
+_HEADS = (
+    "",
+    "workers",
+    "answers/s",
+    "CPU ms per answer",
+    "busy cores",
+    "of load and upstream",
+    "least busy worker",
+)
 _RATIO_HEADS = ("", "two workers to one", "at most here", "of it, %")
 _BOTH_CORES = LOAD_CORES | GATEWAY_CORES
 
@@ -73,7 +81,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--rounds", type=int, default=5, help="how often each load is measured")
-    parser.add_argument("--seconds", type=float, default=3.0, help="duration of the load in each round")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="duration of the load in each round"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -92,21 +102,38 @@ def run(options: argparse.Namespace) -> int:
             timed_load = replace(load, seconds=options.seconds)
             for _ in range(options.rounds + 1):
                 for site in sites:
-                    samples.setdefault((name, site.workers), []).append(_measure_site(site, timed_load))
+                    samples.setdefault((name, site.workers), []).append(
+                        _measure_site(site, timed_load)
+                    )
     wrong = sum(sample.wrong for of_site in samples.values() for sample in of_site)
-    _show_results({key: of_site[1:] for key, of_site in samples.items()})  # the first one only warms up
+    _show_results(
+        {key: of_site[1:] for key, of_site in samples.items()}
+    )  # the first one only warms up
     return wrong
 
 
 def _show_results(samples: dict[tuple[str, int], list[Sample]]) -> None:
     show(f"{machine()}\n")
-    show(table(_HEADS, [_table_line(name, workers, of_site) for (name, workers), of_site in samples.items()]))
-    show(table(_RATIO_HEADS, [_ratio_line(name, samples[name, 1], samples[name, 2]) for name in _LOADS]))
+    show(
+        table(
+            _HEADS,
+            [_table_line(name, workers, of_site) for (name, workers), of_site in samples.items()],
+        )
+    )
+    show(
+        table(
+            _RATIO_HEADS, [_ratio_line(name, samples[name, 1], samples[name, 2]) for name in _LOADS]
+        )
+    )
 
 
-def _start_site(stack: ExitStack, workers: int, upstream_on: set[int], gateway_on: set[int]) -> Site:
+def _start_site(
+    stack: ExitStack, workers: int, upstream_on: set[int], gateway_on: set[int]
+) -> Site:
     source = stack.enter_context(upstream(upstream_on))
-    gateway = stack.enter_context(started(llms(arguments=("--workers", str(workers))), source.port, gateway_on))
+    gateway = stack.enter_context(
+        started(llms(arguments=("--workers", str(workers))), source.port, gateway_on)
+    )
     _wait_until_quiet(gateway)
     return Site(workers, gateway, source, upstream_on)
 

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parent.parent
 project = "llms"
 author = "The llms authors"
 project_copyright = author
-found = re.search(r'^__version__ = "(.+)"$', (ROOT / "llms_core" / "__init__.py").read_text("utf-8"), re.MULTILINE)
+found = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "llms_core" / "__init__.py").read_text("utf-8"), re.MULTILINE
+)
 release = found[1] if found else ""
 
 extensions = ["myst_parser"]

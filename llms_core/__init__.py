@@ -3,7 +3,15 @@
 Plugins may import from here and from the other modules that `llms_core.public` lists; nothing else is public.
 """
 
-from llms_core.errors import ConfigError, ErrorKind, LlmsError, PluginError, ProviderError, RequestError, Unsupported
+from llms_core.errors import (
+    ConfigError,
+    ErrorKind,
+    LlmsError,
+    PluginError,
+    ProviderError,
+    RequestError,
+    Unsupported,
+)
 from llms_core.plugins.hookspecs import hookimpl
 
 __version__ = "0.1.0"

@@ -83,7 +83,9 @@ class AdapterHttp(Protocol):
     then on: in headers and in parameters of the URL whose names say so (`authorization`, `x-api-key`, `cookie`, …).
     """
 
-    async def send(self, request: UpstreamRequest, *, max_seconds: float | None = None) -> UpstreamReply:
+    async def send(
+        self, request: UpstreamRequest, *, max_seconds: float | None = None
+    ) -> UpstreamReply:
         """Send a request, and read the response to its end, whatever its status: `reply.json(…)` checks that.
 
         By default a request of `prepare` may take 30 s, and one of `generate` the time that is left to the attempt.
@@ -91,7 +93,9 @@ class AdapterHttp(Protocol):
         Raises ProviderError: `network` if the request fails, `timeout` if it takes too long.
         """
 
-    def stream(self, request: UpstreamRequest, framing: Framing = "sse") -> AbstractAsyncContextManager[UpstreamEvents]:
+    def stream(
+        self, request: UpstreamRequest, framing: Framing = "sse"
+    ) -> AbstractAsyncContextManager[UpstreamEvents]:
         """Send a request, and read the events of the response as they arrive.
 
         async with http.stream(request) as events:

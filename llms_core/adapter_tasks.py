@@ -48,7 +48,12 @@ class AdapterTasks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s failed after it was stopped: %s", task.get_name(), type(error).__name__, exc_info=error)
+            log.error(
+                "%s failed after it was stopped: %s",
+                task.get_name(),
+                type(error).__name__,
+                exc_info=error,
+            )
 
 
 def coroutine_failure(error: BaseException, what: str) -> BaseException:
@@ -63,7 +68,9 @@ def coroutine_failure(error: BaseException, what: str) -> BaseException:
         found: BaseException | None = error.subgroup(LlmsError)
         while isinstance(found, BaseExceptionGroup):
             found = found.exceptions[0]
-        return found or PluginError(f"`{what}` raised a group of {type(error.exceptions[0]).__name__}")
+        return found or PluginError(
+            f"`{what}` raised a group of {type(error.exceptions[0]).__name__}"
+        )
     if isinstance(error, TimeoutError):
         # Raised by the adapter's own `asyncio.timeout`.
         return ProviderError(ErrorKind.TIMEOUT, f"The provider did not answer in time (`{what}`)")
@@ -78,7 +85,9 @@ def _end_by_force(task: asyncio.Task[None]) -> None:
     """End a task whose coroutine ignores its cancellation."""
     if task.done():
         return
-    log.error("%s has not ended within %g s after it was cancelled", task.get_name(), CLEANUP_SECONDS)
+    log.error(
+        "%s has not ended within %g s after it was cancelled", task.get_name(), CLEANUP_SECONDS
+    )
     # The coroutine cannot ignore this as it can a cancellation: it may not wait for anything any more.
     with suppress(RuntimeError):
         task.get_coro().close()

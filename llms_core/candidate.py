@@ -107,7 +107,9 @@ class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     #: See `Prepares`.
     preparation: Preparation | None = None
     #: See `Generates`.
-    generate: Callable[[ChatCall, AdapterHttp], Awaitable[Completion] | AsyncIterator[Chunk]] | None = None
+    generate: (
+        Callable[[ChatCall, AdapterHttp], Awaitable[Completion] | AsyncIterator[Chunk]] | None
+    ) = None
     #: Whether it cannot stream: a client that wants a stream gets the whole answer as one.
     replays: bool = False
     #: See `Inlines`.

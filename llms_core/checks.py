@@ -83,7 +83,9 @@ def _unknown_providers(startup: Startup) -> Iterator[ConfigError]:
             # An embedded model may not be installed on this machine.
             if name not in known and name not in default_config.embedded(startup.host):
                 hint = _suggestion(name, known, "providers")
-                yield plugins_toml.mistake(toml.path, (*table, name), f"unknown provider '{name}'", hint)
+                yield plugins_toml.mistake(
+                    toml.path, (*table, name), f"unknown provider '{name}'", hint
+                )
 
 
 def _unserved_fallbacks(startup: Startup) -> Iterator[ConfigError]:
@@ -93,7 +95,9 @@ def _unserved_fallbacks(startup: Startup) -> Iterator[ConfigError]:
     if any(item.provider.discover for item in enabled):
         return  # a provider that lists its models itself may have any
     served = set(_model_names(enabled))
-    folded = {name.lower() for name in _model_names(item for item in enabled if item.provider.fold_case)}
+    folded = {
+        name.lower() for name in _model_names(item for item in enabled if item.provider.fold_case)
+    }
     for model, names in toml.routing.fallbacks.items():
         for name in names:
             if name in served or name.lower() in folded:
@@ -110,12 +114,19 @@ def _types_without_url(startup: Startup) -> Iterator[ConfigError]:
     """The types that plugins.toml declares without a URL, unless every provider of the type has one."""
     toml = startup.plugins_toml
     for name, table in toml.types.items():
-        if table.get("base_url") or table.get("extends", OPENAI_COMPATIBLE.name) != OPENAI_COMPATIBLE.name:
+        if (
+            table.get("base_url")
+            or table.get("extends", OPENAI_COMPATIBLE.name) != OPENAI_COMPATIBLE.name
+        ):
             continue
-        urls = [item.settings.base_url for item in startup.llms_json.providers if item.spec.name == name]
+        urls = [
+            item.settings.base_url for item in startup.llms_json.providers if item.spec.name == name
+        ]
         if not urls or not all(urls):
             message = "`base_url` is missing, here and in llms.json"
-            yield plugins_toml.mistake(toml.path, ("types", name), message, 'such as "https://api.acme.example/v1"')
+            yield plugins_toml.mistake(
+                toml.path, ("types", name), message, 'such as "https://api.acme.example/v1"'
+            )
 
 
 def _model_names(configured: Iterable[Configured]) -> list[str]:

@@ -122,7 +122,10 @@ class Deadline:
             self._shared_timer.reschedule(when)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.due = math.inf
         if self._timed_out and self._task is not None:

@@ -35,7 +35,10 @@ def read(host: PluginHost, env: Mapping[str, str], resolve: Resolve = resolve_no
     """Return the configuration of a user who has no llms.json."""
     packaged = _read_packaged(host, env, resolve)
     others = llms_json.read(
-        msgspec.json.encode({"providers": _further_blocks(host, packaged, env)}), PACKAGED, host.specs, env=env
+        msgspec.json.encode({"providers": _further_blocks(host, packaged, env)}),
+        PACKAGED,
+        host.specs,
+        env=env,
     )
     # The user has not named any of these providers, so a missing key is not worth a warning.
     return msgspec.structs.replace(
@@ -83,7 +86,9 @@ def names(host: PluginHost) -> list[str]:
     return list(dict.fromkeys([*_packaged_blocks(host, {}), *types]))
 
 
-def block(name: str, host: PluginHost, env: Mapping[str, str] = os.environ) -> dict[str, Any] | None:
+def block(
+    name: str, host: PluginHost, env: Mapping[str, str] = os.environ
+) -> dict[str, Any] | None:
     """Return a block for a provider that a file does not have yet; None if there is no such provider.
 
     It is that of the packaged llms.json, or else made for the provider type of this name, with its usual variable.
@@ -109,21 +114,35 @@ def _packaged_blocks(host: PluginHost, env: Mapping[str, str]) -> dict[str, dict
     return msgspec.json.decode(as_json(_packaged_text(host).decode()), type=_Packaged).providers
 
 
-def _read_packaged(host: PluginHost, env: Mapping[str, str], resolve: Resolve = resolve_nothing) -> LlmsJson:
-    return llms_json.read(_packaged_text(host), PACKAGED, host.specs, env=env, resolve=resolve, absent=host.unused)
+def _read_packaged(
+    host: PluginHost, env: Mapping[str, str], resolve: Resolve = resolve_nothing
+) -> LlmsJson:
+    return llms_json.read(
+        _packaged_text(host), PACKAGED, host.specs, env=env, resolve=resolve, absent=host.unused
+    )
 
 
-def _further_blocks(host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _further_blocks(
+    host: PluginHost, packaged: LlmsJson, env: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """Blocks for every other provider whose key is in `env`, in the order of plugins."""
-    return {spec.name: _block(spec, variable) for spec, variable in unused_keys(host, packaged, env)}
+    return {
+        spec.name: _block(spec, variable) for spec, variable in unused_keys(host, packaged, env)
+    }
 
 
-def unused_keys(host: PluginHost, document: LlmsJson, env: Mapping[str, str]) -> Iterator[tuple[ProviderSpec, str]]:
+def unused_keys(
+    host: PluginHost, document: LlmsJson, env: Mapping[str, str]
+) -> Iterator[tuple[ProviderSpec, str]]:
     """Yield each provider type whose key is in `env`, in which variable, and that the document does not have.
 
     A key that a provider already uses is not used for another: several specs are ways to the same account.
     """
-    used = {provider.settings.api_key.reveal() for provider in document.providers if provider.settings.api_key}
+    used = {
+        provider.settings.api_key.reveal()
+        for provider in document.providers
+        if provider.settings.api_key
+    }
     taken_names = {provider.id.lower() for provider in document.providers}
     for spec in dict.fromkeys(host.specs.values()):
         key = _set_variable(spec, env)

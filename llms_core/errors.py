@@ -28,7 +28,15 @@ class ConfigError(LlmsError):
     `hint` says how to fix it.
     """
 
-    def __init__(self, message: str, *, path: str = "", line: int | None = None, field: str = "", hint: str = ""):
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        line: int | None = None,
+        field: str = "",
+        hint: str = "",
+    ):
         self.message = message
         self.path = path
         self.line = line
@@ -122,7 +130,11 @@ ERROR_TABLE: Mapping[ErrorKind, ErrorRow] = {
     ErrorKind.CONTEXT_LENGTH: _CLIENTS_FAULT._replace(code="context_length_exceeded"),
     # Not tried elsewhere, unless the user says so: the content is refused, and not the request.
     ErrorKind.CONTENT_POLICY: ErrorRow(
-        status=400, code="content_policy_violation", action="stop", at_fault="policy", trips_circuit=False
+        status=400,
+        code="content_policy_violation",
+        action="stop",
+        at_fault="policy",
+        trips_circuit=False,
     ),
     ErrorKind.INVALID_REQUEST: _CLIENTS_FAULT,
     ErrorKind.MODEL_NOT_FOUND: _PERMANENT,

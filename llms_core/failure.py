@@ -50,11 +50,15 @@ class _Pattern(msgspec.Struct, frozen=True):
 _CODES = (
     _Pattern(
         ErrorKind.CONTEXT_LENGTH,
-        re.compile(r"context_length|context_window|max_context|string_above_max_length|too_many_prompt_tokens"),
+        re.compile(
+            r"context_length|context_window|max_context|string_above_max_length|too_many_prompt_tokens"
+        ),
     ),
     _Pattern(
         ErrorKind.CONTENT_POLICY,
-        re.compile(r"content_?(policy|filter)|moderation|data_inspection|responsible_?ai|safety|sensitive"),
+        re.compile(
+            r"content_?(policy|filter)|moderation|data_inspection|responsible_?ai|safety|sensitive"
+        ),
     ),
     _Pattern(
         ErrorKind.QUOTA,
@@ -93,7 +97,9 @@ _MESSAGES = (
     ),
     _Pattern(
         ErrorKind.AUTH,
-        re.compile(r"(incorrect|invalid|missing|check the) api[ _-]?key|api key (not valid|is invalid|expired)"),
+        re.compile(
+            r"(incorrect|invalid|missing|check the) api[ _-]?key|api key (not valid|is invalid|expired)"
+        ),
     ),
     _Pattern(
         ErrorKind.MODEL_NOT_FOUND,
@@ -106,12 +112,26 @@ _MESSAGES = (
 
 # Searched only if no HTTP status says what kind of error it is.
 _WITHOUT_STATUS = (
-    _Pattern(ErrorKind.RATE_LIMIT, re.compile(r"rate.{0,20}limit|too many requests|request limit|throttl|\bqps\b")),
-    _Pattern(ErrorKind.QUOTA, re.compile(r"insufficient.{0,20}(balance|quota|credit|funds)|quota|arrears")),
-    _Pattern(ErrorKind.AUTH, re.compile(r"unauthori[sz]ed|login fail|(api|access|secret)[ _-]?(key|token)")),
-    _Pattern(ErrorKind.INVALID_REQUEST, re.compile(r"(invalid|illegal|bad)[ _]?(request|param|argument)")),
+    _Pattern(
+        ErrorKind.RATE_LIMIT,
+        re.compile(r"rate.{0,20}limit|too many requests|request limit|throttl|\bqps\b"),
+    ),
+    _Pattern(
+        ErrorKind.QUOTA,
+        re.compile(r"insufficient.{0,20}(balance|quota|credit|funds)|quota|arrears"),
+    ),
+    _Pattern(
+        ErrorKind.AUTH,
+        re.compile(r"unauthori[sz]ed|login fail|(api|access|secret)[ _-]?(key|token)"),
+    ),
+    _Pattern(
+        ErrorKind.INVALID_REQUEST, re.compile(r"(invalid|illegal|bad)[ _]?(request|param|argument)")
+    ),
     _Pattern(ErrorKind.TIMEOUT, re.compile(r"timed? ?out")),
-    _Pattern(ErrorKind.OVERLOADED, re.compile(r"overload|(server|internal)[ _]?error|\bbusy\b|unavailable")),
+    _Pattern(
+        ErrorKind.OVERLOADED,
+        re.compile(r"overload|(server|internal)[ _]?error|\bbusy\b|unavailable"),
+    ),
 )
 
 #: A code that is an HTTP status.
@@ -133,7 +153,9 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_SECONDS = 1e9
 
 
-def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime | None = None) -> ProviderError:
+def classify(
+    status: int, headers: Mapping[str, str], body: bytes, *, now: datetime | None = None
+) -> ProviderError:
     """Return the error that a provider's response stands for, as most providers mean it.
 
     A `status` of 200 means an error object in place of an answer. `headers` have lower-case names. `now` is what dates

@@ -124,7 +124,10 @@ class Preparation:
 
     def _too_late(self, flight: _Flight, task: asyncio.Task[None], seconds: float) -> None:
         self._end(
-            flight, ProviderError(ErrorKind.TIMEOUT, f"The provider could not be made ready within {seconds:g} s")
+            flight,
+            ProviderError(
+                ErrorKind.TIMEOUT, f"The provider could not be made ready within {seconds:g} s"
+            ),
         )
         self._tasks.stop(task)
 
@@ -134,7 +137,11 @@ class Preparation:
         self._flight = None
         if failure is not None and self._valid_until > _now():
             reason = failure if isinstance(failure, LlmsError) else type(failure).__name__
-            log.warning("%s failed, and is tried again while the last one is still good: %s", self._name, reason)
+            log.warning(
+                "%s failed, and is tried again while the last one is still good: %s",
+                self._name,
+                reason,
+            )
             self.due = min(_now() + _RENEWAL_PAUSE, self._valid_until)
         elif failure is not None:
             self.due = -math.inf
@@ -161,7 +168,9 @@ class Preparations:
     def keep_only(self, provider_ids: Iterable[str]) -> None:
         """Forget the preparations of all other providers."""
         wanted = set(provider_ids)
-        self._known = {name: preparation for name, preparation in self._known.items() if name in wanted}
+        self._known = {
+            name: preparation for name, preparation in self._known.items() if name in wanted
+        }
 
 
 def _now() -> float:
@@ -175,7 +184,9 @@ def _accepting_http(prepare: Callable[..., Any]) -> Callable[[AdapterHttp], Awai
     async def run(http: AdapterHttp) -> Any:
         made = prepare(http) if takes_http else prepare()
         if not inspect.isawaitable(made):
-            raise PluginError(f"`prepare` returned a {type(made).__name__}; it has to be an `async def`")
+            raise PluginError(
+                f"`prepare` returned a {type(made).__name__}; it has to be an `async def`"
+            )
         return await made
 
     return run
@@ -191,7 +202,9 @@ def _takes_http(prepare: Callable[..., Any]) -> bool:
     for parameter in parameters:
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             return True
-        if parameter.kind in positional and (parameter.name == "http" or parameter.default is parameter.empty):
+        if parameter.kind in positional and (
+            parameter.name == "http" or parameter.default is parameter.empty
+        ):
             return True
     return False
 
@@ -201,7 +214,9 @@ def _seconds(lasts: object) -> float | None:
     if lasts is None:
         return None
     if not isinstance(lasts, int | float) or isinstance(lasts, bool) or lasts != lasts:
-        raise PluginError(f"`prepare` returned {lasts!r:.50} in place of a number of seconds, or None")
+        raise PluginError(
+            f"`prepare` returned {lasts!r:.50} in place of a number of seconds, or None"
+        )
     # A number from a provider's answer may have any size.
     return min(max(lasts, 0.0), _MAX_SECONDS)
 

@@ -23,7 +23,16 @@ than chat, such as `Embeds`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Required, TypedDict, Unpack, cast, overload, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Protocol,
+    Unpack,
+    cast,
+    overload,
+    runtime_checkable,
+)
 
 import msgspec
 
@@ -51,6 +60,8 @@ from llms_core.errors import OtherProtocol, ProviderError
 if TYPE_CHECKING:
     # Type checkers bundle typing_extensions; at run time it would be one more dependency, only for `default=`.
     from typing_extensions import TypeVar
+
+    from llms_core.spec_members import SpecMembers
 else:
     from typing import TypeVar
 
@@ -171,7 +182,9 @@ class Generates(Protocol):
     core makes itself, such as for the list of models.
     """
 
-    def generate(self, call: ChatCall, http: AdapterHttp) -> Awaitable[Completion] | AsyncIterator[Chunk]:
+    def generate(
+        self, call: ChatCall, http: AdapterHttp
+    ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a call: an `async def` that either returns a Completion or yields chunks.
 
         Either will do: a client that wants a stream gets a Completion as one, and one that does not gets the chunks as
@@ -270,39 +283,13 @@ class Negotiates(Protocol):
 
 if TYPE_CHECKING:
     # Covariant, so that a list of specs with different settings is a `list[ProviderSpec]`.
-    Settings_co = TypeVar("Settings_co", bound=ProviderSettings, default=ProviderSettings, covariant=True)
+    Settings_co = TypeVar(
+        "Settings_co", bound=ProviderSettings, default=ProviderSettings, covariant=True
+    )
 else:
     Settings_co = TypeVar("Settings_co", bound=ProviderSettings, covariant=True)
 
 OwnSettings = TypeVar("OwnSettings", bound=ProviderSettings)
-
-
-class _SpecMembers(TypedDict, total=False):
-    """The members of `ProviderSpec` that do not depend on its settings type; for type checkers only."""
-
-    name: Required[str]
-    title: Required[str]
-    docs: str
-    base_url: str
-    path: str
-    paths: Mapping[str, str]
-    key_env: tuple[str, ...]
-    variables: tuple[str, ...]
-    needs_key: bool
-    capabilities: Capabilities
-    replay_streams: bool
-    rename: Mapping[str, str]
-    drop: frozenset[str]
-    rules: RequestRules
-    embeddings: EmbeddingRules
-    extras: frozenset[str]
-    native: Mapping[str, NativeEndpoint]
-    aliases: tuple[str, ...]
-    models: Mapping[str, str]
-    wire: str
-    demo: bool
-    embedded: bool
-    litellm: LiteLLMNames
 
 
 class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=True, eq=False):
@@ -370,7 +357,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
             *,
             adapter: Callable[[ProviderSpec[Any], OwnSettings], Adapter],
             settings: type[OwnSettings],
-            **members: Unpack[_SpecMembers],
+            **members: Unpack[SpecMembers],
         ) -> None: ...
 
         @overload
@@ -378,7 +365,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
             self: ProviderSpec[ProviderSettings],
             *,
             adapter: Callable[[ProviderSpec[Any], ProviderSettings], Adapter],
-            **members: Unpack[_SpecMembers],
+            **members: Unpack[SpecMembers],
         ) -> None: ...
 
         # The first overload again, for where a plain `ProviderSpec` is expected.
@@ -388,7 +375,7 @@ class ProviderSpec(msgspec.Struct, Generic[Settings_co], frozen=True, kw_only=Tr
             *,
             adapter: Callable[[ProviderSpec[Any], OwnSettings], Adapter],
             settings: type[OwnSettings],
-            **members: Unpack[_SpecMembers],
+            **members: Unpack[SpecMembers],
         ) -> None: ...
 
         def __init__(self, **members: Any) -> None: ...

@@ -35,7 +35,9 @@ _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _MAX_ESCAPE = 6
 
 # The last word of the names of headers, and of parameters in a URL, that carry credentials.
-_CREDENTIAL_NAMES = frozenset({"authorization", "key", "token", "secret", "cookie", "apikey", "auth", "password"})
+_CREDENTIAL_NAMES = frozenset(
+    {"authorization", "key", "token", "secret", "cookie", "apikey", "auth", "password"}
+)
 
 
 class Secret:
@@ -93,7 +95,11 @@ class Redactor:
         """Redact these secrets, of which there may be any number in the course of time: the oldest are forgotten."""
         values = _values(secrets)
         with self._lock:
-            new = {value: _forms(value) for value in values if value not in self._known and value not in self._recent}
+            new = {
+                value: _forms(value)
+                for value in values
+                if value not in self._known and value not in self._recent
+            }
             if not new:
                 return
             self._recent.update(new)
@@ -155,7 +161,14 @@ def _forms(value: str) -> set[str]:
     data = value.encode(errors="surrogatepass")
     percent_encoded = {quote(data, safe=""), quote(data), quote_plus(data)}
     lower_case = {_PERCENT_CODE.sub(lambda code: code[0].lower(), text) for text in percent_encoded}
-    forms = {value} | percent_encoded | lower_case | _html_forms(value) | _json_forms(value) | _base64_forms(data)
+    forms = (
+        {value}
+        | percent_encoded
+        | lower_case
+        | _html_forms(value)
+        | _json_forms(value)
+        | _base64_forms(data)
+    )
     return {form for form in forms if len(form) >= _MIN_LENGTH}
 
 
@@ -176,7 +189,9 @@ def _html_forms(value: str) -> set[str]:
     escaped = html.escape(value)
     # The apostrophe as Python, JavaScript's libraries and PHP write it.
     apostrophes = ("&#x27;", "&#39;", "&#039;")
-    forms = {html.escape(value, quote=False)} | {escaped.replace("&#x27;", each) for each in apostrophes}
+    forms = {html.escape(value, quote=False)} | {
+        escaped.replace("&#x27;", each) for each in apostrophes
+    }
     # Special characters as numbers.
     forms.add(_SPECIAL.sub(lambda found: f"&#{ord(found[0])};", value))
     forms.add(_SPECIAL.sub(lambda found: f"&#x{ord(found[0]):x};", value))

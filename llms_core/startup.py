@@ -39,7 +39,11 @@ class Startup(msgspec.Struct, frozen=True, eq=False):
 
 
 def load(
-    config: Path | None, plugins: Path | None, *, env: Mapping[str, str] = os.environ, strict: bool = False
+    config: Path | None,
+    plugins: Path | None,
+    *,
+    env: Mapping[str, str] = os.environ,
+    strict: bool = False,
 ) -> Startup:
     """Find and read both files, load the plugins and build the adapters.
 
@@ -90,7 +94,9 @@ def read_config(
     if path is None:
         document = default_config.read(host, env, resolve)
     else:
-        document = llms_json.load(path, host.specs, env=env, resolve=resolve, strict=strict, absent=host.unused)
+        document = llms_json.load(
+            path, host.specs, env=env, resolve=resolve, strict=strict, absent=host.unused
+        )
     document = with_contributed(document, host, env, resolve)
     document = default_config.with_embedded(document, host, env)
     redact.add(document.secrets)
@@ -98,14 +104,21 @@ def read_config(
 
 
 def preview(
-    toml: PluginsToml, host: PluginHost, path: Path, data: bytes, *, env: Mapping[str, str] = os.environ
+    toml: PluginsToml,
+    host: PluginHost,
+    path: Path,
+    data: bytes,
+    *,
+    env: Mapping[str, str] = os.environ,
 ) -> Startup:
     """Return what `load` would return if the content of llms.json at `path` were `data`. Raises ConfigError."""
     document = default_config.with_embedded(read_content(host, path, data, env=env), host, env)
     return Startup(toml, host, document, registry.build(host, document).configured)
 
 
-def read_content(host: PluginHost, path: Path, data: bytes, *, env: Mapping[str, str] = os.environ) -> LlmsJson:
+def read_content(
+    host: PluginHost, path: Path, data: bytes, *, env: Mapping[str, str] = os.environ
+) -> LlmsJson:
     """Return an llms.json at `path` whose content is `data`, without asking plugins. Raises ConfigError."""
     document = llms_json.read(
         data,
@@ -120,7 +133,9 @@ def read_content(host: PluginHost, path: Path, data: bytes, *, env: Mapping[str,
     return document
 
 
-def _environment(env: Mapping[str, str], host: PluginHost, config: Path | None) -> Mapping[str, str]:
+def _environment(
+    env: Mapping[str, str], host: PluginHost, config: Path | None
+) -> Mapping[str, str]:
     """`env` with the variables of files named `.env`; adapters find theirs in this process's environment, too."""
     known = env_file.with_files(env, config)
     for spec in host.specs.values():
@@ -132,7 +147,9 @@ def with_plugins_toml(startup: Startup, toml: PluginsToml) -> Startup:
     """Return the startup with those parts of plugins.toml that can change while the server runs."""
     old = startup.plugins_toml
     # Keys apply at once (see `server.background`), the rest of [server] does not.
-    server = msgspec.structs.replace(old.server, keys=toml.server.keys, keys_file=toml.server.keys_file)
+    server = msgspec.structs.replace(
+        old.server, keys=toml.server.keys, keys_file=toml.server.keys_file
+    )
     old = msgspec.structs.replace(old, server=server)
     changed = [name for name in _FIXED_TABLES if getattr(old, name) != getattr(toml, name)]
     if changed:

@@ -31,9 +31,13 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in (self.name, *self.labels):
             if not _NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is not a name for Prometheus: use letters, digits and underscores")
+                raise ValueError(
+                    f"{name!r} is not a name for Prometheus: use letters, digits and underscores"
+                )
         if (self.kind == "counter") != self.name.endswith("_total"):
-            raise ValueError(f"{self.name!r} is a {self.kind}: names of counters end in `_total`, and no others")
+            raise ValueError(
+                f"{self.name!r} is a {self.kind}: names of counters end in `_total`, and no others"
+            )
 
 
 class GatewayStatus(Protocol):

@@ -99,7 +99,12 @@ class ChildGateway(Gateway):
     """`python -m llms_core serve …` in its own process, with its own folder as home."""
 
     def __init__(
-        self, root: Path, config: Config | None, plugins: str, args: Sequence[str], env: Mapping[str, str]
+        self,
+        root: Path,
+        config: Config | None,
+        plugins: str,
+        args: Sequence[str],
+        env: Mapping[str, str],
     ) -> None:
         super().__init__(root, config, plugins)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -112,7 +117,12 @@ class ChildGateway(Gateway):
         self._log = root / "gateway.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=root, env=self._environment(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                cwd=root,
+                env=self._environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -161,7 +171,12 @@ class ThreadGateway(Gateway):
         self.port = self._socket.getsockname()[1]
         protocol = run.protocol(plugins_toml.load(self.plugins_path).server)
         settings = uvicorn.Config(
-            app, http=protocol, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=3
+            app,
+            http=protocol,
+            log_config=None,
+            ws="none",
+            lifespan="on",
+            timeout_graceful_shutdown=3,
         )
         self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(target=self._run, name="served", daemon=True)
@@ -184,7 +199,10 @@ class ThreadGateway(Gateway):
             core.setLevel(levels[1])
 
     def _run(self) -> None:
-        with self._socket, suppress(SystemExit):  # uvicorn raises it if the start fails, which /health shows
+        with (
+            self._socket,
+            suppress(SystemExit),
+        ):  # uvicorn raises it if the start fails, which /health shows
             self._server.run(sockets=[self._socket])
 
     def wait_ready(self) -> None:
@@ -217,7 +235,12 @@ class Launch(Protocol):
     """The fixture `gateway`."""
 
     def __call__(
-        self, config: Config | None, *, plugins: str = "", args: Sequence[str] = (), env: Mapping[str, str] = ...
+        self,
+        config: Config | None,
+        *,
+        plugins: str = "",
+        args: Sequence[str] = (),
+        env: Mapping[str, str] = ...,
     ) -> ChildGateway: ...
 
 
@@ -352,7 +375,9 @@ def secrets_of_one_test() -> Iterator[None]:
     """
     before = set(redact._known)
     yield
-    ended = {secret for secret in redact._known if secret not in before and not secret.startswith(MARK)}
+    ended = {
+        secret for secret in redact._known if secret not in before and not secret.startswith(MARK)
+    }
     for secret in ended:
         del redact._known[secret]
     if ended:
@@ -457,5 +482,7 @@ def _assert_no_key(gateway: Gateway) -> None:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Escape what is no UTF-8 in captured output: xdist ends the whole run if it cannot send a report."""
     report = yield
-    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    report.sections = [
+        (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
+    ]
     return report

@@ -130,7 +130,9 @@ def test_libraries_are_imported_in_one_place(path: Path) -> None:
     """httpx and httptools only where requests are made and served: one library can be replaced by another."""
     for name in imported(path):
         library = name.partition(".")[0]
-        assert _part(path) in IMPORTERS.get(library, (_part(path),)), f"{_id(path)} imports {library}"
+        assert _part(path) in IMPORTERS.get(library, (_part(path),)), (
+            f"{_id(path)} imports {library}"
+        )
 
 
 def _provider(path: Path) -> str:
@@ -143,11 +145,15 @@ def test_providers_import_what_any_plugin_may_and_never_each_other(path: Path) -
     """A provider's folder is its own; only its conformance examples (`wire.py`) use the testing package."""
     for name in imported(path):
         library = name.partition(".")[0]
-        if library == "llms_core" and not (path.name == "wire.py" and name.startswith(TESTING_PACKAGE)):
+        if library == "llms_core" and not (
+            path.name == "wire.py" and name.startswith(TESTING_PACKAGE)
+        ):
             assert is_public(name), f"{_id(path)} imports {name}"
         if library == "llms_providers":
             assert name.split(".")[1] == _provider(path), f"{_id(path)} imports {name}"
-        assert library not in ("httpx", "httptools", "litestar", "uvicorn"), "the core makes the requests"
+        assert library not in ("httpx", "httptools", "litestar", "uvicorn"), (
+            "the core makes the requests"
+        )
 
 
 @pytest.mark.parametrize("path", ALL, ids=_id)
@@ -166,7 +172,9 @@ def test_modules_have_a_name_and_a_purpose(path: Path) -> None:
 @pytest.mark.parametrize("package", ["llms_core", "llms_providers"])
 def test_no_name_of_the_standard_librarys(package: str) -> None:
     """Python run inside a package's folder, by pip or an editor, would import it in the standard library's place."""
-    names = {path.stem for path in (ROOT / package).iterdir() if path.is_dir() or path.suffix == ".py"}
+    names = {
+        path.stem for path in (ROOT / package).iterdir() if path.is_dir() or path.suffix == ".py"
+    }
     assert names & sys.stdlib_module_names == set()
 
 
@@ -182,7 +190,9 @@ def test_the_public_modules_exist() -> None:
 def test_every_provider_has_its_entry_point() -> None:
     pyproject = tomllib.loads((ROOT / "llms_providers/pyproject.toml").read_text("utf-8"))
     modules = {_provider(path) for path in PROVIDERS} - {"__init__"}
-    assert pyproject["project"]["entry-points"]["llms_core"] == {name: f"llms_providers.{name}" for name in modules}
+    assert pyproject["project"]["entry-points"]["llms_core"] == {
+        name: f"llms_providers.{name}" for name in modules
+    }
 
 
 def test_the_version_is_one() -> None:

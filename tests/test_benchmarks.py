@@ -100,7 +100,9 @@ def answering(content: bytes, status: int = 200, chunked: bool = False) -> Itera
         def log_message(self, *arguments: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), SameAnswer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         thread.start()
         try:
             yield server.server_address[1]
@@ -153,7 +155,9 @@ def test_wrong_answers_are_reported_and_fail_the_run(tmp_path: Path) -> None:
     program.chmod(0o755)
     options = ["--gateways", "litellm", "--phases", "plain"]
     options += ["--rounds", "1", "--seconds", "0.1", "--chart", str(chart)]
-    code, output, errors = run_module("benchmarks", *options, env={"LLMS_BENCH_LITELLM": str(program)})
+    code, output, errors = run_module(
+        "benchmarks", *options, env={"LLMS_BENCH_LITELLM": str(program)}
+    )
     assert code == 1
     wrong_answers = rows(output)[-1][1]
     assert int(wrong_answers) > 0
@@ -167,12 +171,16 @@ def test_wrong_answers_are_reported_and_fail_the_run(tmp_path: Path) -> None:
         pytest.param(RIGHT.encode(), 503, 0, "status 503", id="status"),
         pytest.param(b"something else", 200, 0, "another text", id="text"),
         pytest.param(chunked_stream(STAMP, STAMP, "[DONE]"), 200, 2, "", id="right-stream"),
-        pytest.param(chunked_stream(STAMP, "[DONE]"), 200, 2, "1 chunks in place of 2", id="length"),
+        pytest.param(
+            chunked_stream(STAMP, "[DONE]"), 200, 2, "1 chunks in place of 2", id="length"
+        ),
         pytest.param(chunked_stream(STAMP, STAMP), 200, 2, "no [DONE]", id="end"),
         pytest.param(b"zz\r\n0\r\n\r\n", 200, 2, "no HTTP", id="framing"),
     ],
 )
-def test_load_generator_checks_every_answer(content: bytes, status: int, chunks: int, fault: str) -> None:
+def test_load_generator_checks_every_answer(
+    content: bytes, status: int, chunks: int, fault: str
+) -> None:
     with answering(content, status, chunked=chunks > 0) as port:
         load = {"port": port, "connections": 2, "requests": 6, "seconds": 10, "chunks": chunks}
         code, output, errors = run_module("benchmarks.load", json.dumps(load))
@@ -194,13 +202,22 @@ def test_memory_is_reported_before_during_and_after_slow_streams() -> None:
     options = ("--requests", "50", "--streams", "5", "--slow", "5", "--hold", "3")
     code, output, errors = run_module("benchmarks", "memory", *options)
     assert code == 0, errors
-    assert [line[0].partition(" ")[0] for line in rows(output)[2:]] == ["after", "after", "while", "after"]
+    assert [line[0].partition(" ")[0] for line in rows(output)[2:]] == [
+        "after",
+        "after",
+        "while",
+        "after",
+    ]
 
 
-@pytest.mark.parametrize("order", [(), ("--file-first",)], ids=["the model first", "the file first"])
+@pytest.mark.parametrize(
+    "order", [(), ("--file-first",)], ids=["the model first", "the file first"]
+)
 def test_uploads_take_little_memory(order: tuple[str, ...]) -> None:
     """40 files of 5 MB arrive at once: far less than the 200 MB that they have together."""
-    code, output, errors = run_module("benchmarks", "uploads", "--uploads", "40", "--megabytes", "5", *order)
+    code, output, errors = run_module(
+        "benchmarks", "uploads", "--uploads", "40", "--megabytes", "5", *order
+    )
     assert code == 0, errors
     before, peak = (float(row[1]) for row in rows(output)[2:])
     assert peak - before < 120

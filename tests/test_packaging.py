@@ -23,12 +23,18 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, zipfile.ZipFil
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.ZipFile], name: str) -> None:
+def test_a_wheel_has_every_module_and_nothing_else(
+    wheels: dict[str, zipfile.ZipFile], name: str
+) -> None:
     inside = {entry for entry in wheels[name].namelist() if ".dist-info/" not in entry}
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / name).rglob("*.py")}
     data = {f"{name}/py.typed"}
     if name == "llms_providers":
-        data |= {"llms_providers/llms.json", "llms_providers/llms.schema.json", "llms_providers/plugins.schema.json"}
+        data |= {
+            "llms_providers/llms.json",
+            "llms_providers/llms.schema.json",
+            "llms_providers/plugins.schema.json",
+        }
     else:
         static = ROOT / "llms_core/server/pages/static"
         data |= {path.relative_to(ROOT).as_posix() for path in static.iterdir()}
@@ -40,7 +46,9 @@ def test_a_wheel_has_every_module_and_nothing_else(wheels: dict[str, zipfile.Zip
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_a_wheel_has_its_licence(wheels: dict[str, zipfile.ZipFile], name: str) -> None:
     entries = wheels[name].namelist()
-    metadata = wheels[name].read(next(entry for entry in entries if entry.endswith("/METADATA"))).decode()
+    metadata = (
+        wheels[name].read(next(entry for entry in entries if entry.endswith("/METADATA"))).decode()
+    )
     assert "License-Expression: Apache-2.0" in metadata
     assert any(entry.endswith("/licenses/LICENSE") for entry in entries)
 
@@ -52,5 +60,7 @@ def test_the_constraints_pin_every_dependency_and_name_no_registry() -> None:
     wanted: set[str] = set()
     for name in DISTRIBUTIONS:
         project = tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8"))["project"]
-        wanted |= {re.split(r"[^A-Za-z0-9._-]", entry)[0].lower() for entry in project["dependencies"]}
+        wanted |= {
+            re.split(r"[^A-Za-z0-9._-]", entry)[0].lower() for entry in project["dependencies"]
+        }
     assert wanted - {"llms-core"} <= pinned

@@ -41,7 +41,10 @@ def numbers(text: str) -> set[str]:
             high = last_letter or letters[-1]
             found |= {f"{kind}-{first}{chr(code)}" for code in range(ord(low), ord(high) + 1)}
         else:
-            found |= {f"{kind}-{number:0{len(first)}}" for number in range(int(first), int(last or first) + 1)}
+            found |= {
+                f"{kind}-{number:0{len(first)}}"
+                for number in range(int(first), int(last or first) + 1)
+            }
     return found
 
 

@@ -26,14 +26,20 @@ EMBEDDED = {"local", "local-embeddings"}
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     """The environment of a user without keys and without files in the home."""
-    env = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_TOKEN"))}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith(("_API_KEY", "_TOKEN"))
+    }
     return {**env, "HOME": str(tmp_path)}
 
 
 def llms(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command in the root of the repository."""
     command = [sys.executable, "-m", "llms_core", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=TIMEOUT)
+    return subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=TIMEOUT
+    )
 
 
 def providers(env: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -64,7 +70,9 @@ def test_plugins_toml_has_the_defaults() -> None:
     assert msgspec.structs.replace(found, path="") == PluginsToml()
 
 
-@pytest.mark.skipif(missing_requirement("") is not None, reason="the embedded model is not installed")
+@pytest.mark.skipif(
+    missing_requirement("") is not None, reason="the embedded model is not installed"
+)
 def test_the_embedded_models_are_enabled_without_a_key(env: dict[str, str]) -> None:
     found = providers(env)
     enabled = [name for name, provider in found.items() if provider["enabled"]]
@@ -76,5 +84,7 @@ def test_the_embedded_models_are_enabled_without_a_key(env: dict[str, str]) -> N
 def test_a_key_in_the_environment_enables_its_provider(env: dict[str, str]) -> None:
     keys = {"GROQ_API_KEY": "k", "GEMINI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
     found = providers({**env, **keys})
-    enabled = [name for name, provider in found.items() if provider["enabled"] and name not in EMBEDDED]
+    enabled = [
+        name for name, provider in found.items() if provider["enabled"] and name not in EMBEDDED
+    ]
     assert enabled == ["groq", "google", "anthropic"]

@@ -60,7 +60,10 @@ CLIENTS_OWN = {
 
 @pytest.fixture
 def one(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], served: Serve
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: Callable[..., dict[str, Any]],
+    served: Serve,
 ) -> Gateway:
     """A gateway with one provider."""
     return served(config_of(first=provider(upstream)))
@@ -77,10 +80,16 @@ def chat(
 
 def head(seen: Seen) -> tuple[str, str, dict[str, str]]:
     """Where a request went and its headers, except for the length of its body."""
-    return seen.method, seen.path, {name: value for name, value in seen.headers.items() if name != "content-length"}
+    return (
+        seen.method,
+        seen.path,
+        {name: value for name, value in seen.headers.items() if name != "content-length"},
+    )
 
 
-def test_a_request_cannot_name_an_address_a_key_or_a_header(one: Gateway, upstream: ScriptedUpstream) -> None:
+def test_a_request_cannot_name_an_address_a_key_or_a_header(
+    one: Gateway, upstream: ScriptedUpstream
+) -> None:
     """SR-026: such members are unknown parameters, passed on for the provider to interpret."""
     chat(one)
     assert chat(one, STEERING).status_code == 200
@@ -99,14 +108,23 @@ def test_a_client_header_is_not_forwarded(one: Gateway, upstream: ScriptedUpstre
 
 def test_a_client_query_is_not_forwarded(one: Gateway, upstream: ScriptedUpstream) -> None:
     with httpx.Client(trust_env=False, verify=False) as client:
-        client.post(f"{one.base_url}/chat/completions?key=x&api-version=y", json={"model": "m", "messages": HELLO})
+        client.post(
+            f"{one.base_url}/chat/completions?key=x&api-version=y",
+            json={"model": "m", "messages": HELLO},
+        )
     assert upstream.requests[0].path == "/v1/chat/completions"
 
 
 def test_a_providers_cookie_is_not_kept(one: Gateway, upstream: ScriptedUpstream) -> None:
     """Nor passed on: one client's session with a provider must not reach another client."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}
-    upstream.default = json_body({"id": "x", "created": 1, "choices": [choice]}, headers={"set-cookie": "a=b; Path=/"})
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hello!"},
+        "finish_reason": "stop",
+    }
+    upstream.default = json_body(
+        {"id": "x", "created": 1, "choices": [choice]}, headers={"set-cookie": "a=b; Path=/"}
+    )
     responses = [chat(one), chat(one)]
     assert all("set-cookie" not in response.headers for response in responses)
     assert "cookie" not in upstream.requests[1].headers
@@ -130,8 +148,21 @@ LOCAL = (
     *(
         {"type": "image_url", "image_url": {"url": url}}
         for url in (
-            *("file:///etc/passwd", "FILE:/etc/passwd", "/etc/passwd", " /etc/passwd", "etc/passwd", "~/.netrc"),
-            *("\\\\host\\share\\cat.png", "C:\\boot.ini", "ftp://127.0.0.1/cat.png", "httpx://host/cat.png", ""),
+            *(
+                "file:///etc/passwd",
+                "FILE:/etc/passwd",
+                "/etc/passwd",
+                " /etc/passwd",
+                "etc/passwd",
+                "~/.netrc",
+            ),
+            *(
+                "\\\\host\\share\\cat.png",
+                "C:\\boot.ini",
+                "ftp://127.0.0.1/cat.png",
+                "httpx://host/cat.png",
+                "",
+            ),
         )
     ),
     {"type": "image_url", "image_url": "/etc/passwd"},
@@ -198,7 +229,9 @@ assert threading.active_count() == 1, threading.enumerate()
 """
 
 MODULES = sorted(
-    ".".join(("llms_core", *path.relative_to(Path(llms_core.__file__).parent).with_suffix("").parts))
+    ".".join(
+        ("llms_core", *path.relative_to(Path(llms_core.__file__).parent).with_suffix("").parts)
+    )
     for path in Path(llms_core.__file__).parent.rglob("*.py")
     if path.stem not in ("__init__", "__main__")
 )

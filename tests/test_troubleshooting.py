@@ -50,7 +50,11 @@ def _texts() -> Iterator[str]:
 
 
 def _part(value: ast.expr) -> str:
-    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else _PLACEHOLDER
+    return (
+        value.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+        else _PLACEHOLDER
+    )
 
 
 def test_messages_are_quoted() -> None:
@@ -59,7 +63,9 @@ def test_messages_are_quoted() -> None:
 
 @pytest.mark.parametrize("message", quoted())
 def test_each_quoted_message_exists(message: str) -> None:
-    pattern = re.compile(".*".join(map(re.escape, message.strip(_PLACEHOLDER).split(_PLACEHOLDER))), re.DOTALL)
+    pattern = re.compile(
+        ".*".join(map(re.escape, message.strip(_PLACEHOLDER).split(_PLACEHOLDER))), re.DOTALL
+    )
     assert any(pattern.search(text) for text in texts())
 
 

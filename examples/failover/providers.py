@@ -43,7 +43,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             message = {"role": "assistant", "content": " ".join(words)}
             choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-            self.reply(200, "application/json", json.dumps(answer("chat.completion", choices)).encode())
+            self.reply(
+                200, "application/json", json.dumps(answer("chat.completion", choices)).encode()
+            )
 
     def reply(self, status: int, kind: str, body: bytes) -> None:
         """Send a whole response."""

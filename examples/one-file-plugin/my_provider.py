@@ -29,4 +29,6 @@ def llms_providers() -> list[ProviderSpec]:
 def llms_request_finished(record: RequestRecord) -> None:
     """Write who answered, and how long it took."""
     tokens = record.usage.completion_tokens if record.usage else "unknown"
-    log.warning("%s by %s in %.1f s: %s tokens", record.model, record.provider, record.duration, tokens)
+    log.warning(
+        "%s by %s in %.1f s: %s tokens", record.model, record.provider, record.duration, tokens
+    )

@@ -86,7 +86,9 @@ class Cache:
             with suppress(ProviderError, *UNREADABLE):
                 self._keep(key, call.operation.from_chunks(chunks))
 
-        stream = _KeptStream(answered.stream, keep, lambda: self._end(key, running), self._store.max_bytes)
+        stream = _KeptStream(
+            answered.stream, keep, lambda: self._end(key, running), self._store.max_bytes
+        )
         return answered.with_stream(stream)
 
     def _keep(self, key: bytes, answer: Answer) -> None:
@@ -101,7 +103,11 @@ class Cache:
 
 def key_of(call: Call) -> bytes:
     """Return what two equal requests of one caller have in common."""
-    members = {name: msgspec.json.decode(raw) for name, raw in call.body.members.items() if name not in _WITHOUT_EFFECT}
+    members = {
+        name: msgspec.json.decode(raw)
+        for name, raw in call.body.members.items()
+        if name not in _WITHOUT_EFFECT
+    }
     caller = "" if call.caller is None else call.caller.name
     canonical = msgspec.json.encode([caller, call.operation.name, members], order="sorted")
     return hashlib.sha256(canonical).digest()
@@ -111,7 +117,11 @@ class _KeptStream(StreamWrapper):
     """Keeps the answer of a stream once it is complete. Whoever waits goes on when it ends, in whichever way."""
 
     def __init__(
-        self, stream: ChunkStream, keep: Callable[[Sequence[Chunk]], None], end: Callable[[], None], max_bytes: int
+        self,
+        stream: ChunkStream,
+        keep: Callable[[Sequence[Chunk]], None],
+        end: Callable[[], None],
+        max_bytes: int,
     ):
         super().__init__(stream)
         self._keep = keep

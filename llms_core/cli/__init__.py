@@ -151,7 +151,12 @@ class Commands(click.Group):
         options = [param for param in _ask().get_params(ctx) if isinstance(param, click.Option)]
         for_prompts = [option for option in options if option.name not in own]
         _write_options(ctx, formatter, "Options for prompts", for_prompts)
-        _write_options(ctx, formatter, "Options of every command, before its name or after it", self.get_params(ctx))
+        _write_options(
+            ctx,
+            formatter,
+            "Options of every command, before its name or after it",
+            self.get_params(ctx),
+        )
         self.format_commands(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -170,7 +175,9 @@ class Commands(click.Group):
 
         similar = get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
         if similar:
-            ctx.fail(f"No such command '{word}'. Did you mean `llms {similar[0]}`? As a prompt: `llms -- {word}`")
+            ctx.fail(
+                f"No such command '{word}'. Did you mean `llms {similar[0]}`? As a prompt: `llms -- {word}`"
+            )
 
     def _divided(self, ctx: click.Context, args: Sequence[str]) -> tuple[list[str], list[str]]:
         """Divide the arguments into the options of this group that come first, and the rest."""
@@ -197,17 +204,26 @@ def _ask() -> click.Command:
 
 
 def _write_options(
-    ctx: click.Context, formatter: click.HelpFormatter, title: str, params: Sequence[click.Parameter]
+    ctx: click.Context,
+    formatter: click.HelpFormatter,
+    title: str,
+    params: Sequence[click.Parameter],
 ) -> None:
     rows = [row for param in params if (row := param.get_help_record(ctx)) is not None]
     with formatter.section(title):
         formatter.write_dl(rows)
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--config", type=click.Path(path_type=Path), help="The llms.json to use.")
 # Eager, so that `--plugins FILE --help` lists the commands of that file's plugins.
-@click.option("--plugins", type=click.Path(path_type=Path), is_eager=True, help="The plugins.toml to use.")
+@click.option(
+    "--plugins", type=click.Path(path_type=Path), is_eager=True, help="The plugins.toml to use."
+)
 @verbosity
 @click.version_option(__version__, prog_name="llms")
 @click.pass_context

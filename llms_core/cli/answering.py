@@ -80,7 +80,9 @@ _decode = msgspec.json.Decoder(_Completion).decode
 class Request:
     """A request while it is answered. `write` gets the text of a stream while it arrives."""
 
-    def __init__(self, service: Service, body: RequestBody[ChatRequest], write: Write = lambda text: None):
+    def __init__(
+        self, service: Service, body: RequestBody[ChatRequest], write: Write = lambda text: None
+    ):
         self._service = service
         self._body = body
         self._write = write
@@ -99,9 +101,16 @@ class Request:
         except LlmsError as error:
             status = error_response.describe(error, self._trace.attempts).status
             record = self._end(status, error)
-            raise Failed(_explained(error, record, is_partial=self._answered is not None), record) from None
+            raise Failed(
+                _explained(error, record, is_partial=self._answered is not None), record
+            ) from None
         except BaseException as error:
-            self._end(accounting.CLIENT_CLOSED_REQUEST if isinstance(error, asyncio.CancelledError) else 500, error)
+            self._end(
+                accounting.CLIENT_CLOSED_REQUEST
+                if isinstance(error, asyncio.CancelledError)
+                else 500,
+                error,
+            )
             raise
         return _reply(completion, self._end(200))
 
@@ -151,7 +160,11 @@ def _text(chunk: Chunk) -> str:
     """The text that a chunk adds to the first choice."""
     if not chunk.content:
         return ""
-    pieces = [choice.delta.text for choice in _decode(chunk.data).choices if choice.index == 0 and choice.delta]
+    pieces = [
+        choice.delta.text
+        for choice in _decode(chunk.data).choices
+        if choice.index == 0 and choice.delta
+    ]
     return "".join(pieces)
 
 

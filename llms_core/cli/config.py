@@ -56,7 +56,9 @@ def check(strict: bool, config: Path | None, plugins: Path | None) -> None:
     if not enabled:
         click.echo(f"warning: {in_effect.NO_PROVIDER}", err=True)
     click.echo(f"{started.plugins_toml.path or 'no plugins.toml'}: ok")
-    click.echo(f"{started.llms_json.path}: ok, {len(enabled)} of {len(started.configured)} providers enabled")
+    click.echo(
+        f"{started.llms_json.path}: ok, {len(enabled)} of {len(started.configured)} providers enabled"
+    )
 
 
 @command.command()

@@ -81,7 +81,9 @@ def _show_difference(file: ConfigFile, text: str) -> None:
     from llms_core.secret import redact
 
     path = str(file.path)
-    lines = difflib.unified_diff(file.text.splitlines(), text.splitlines(), path, path, n=_CONTEXT_LINES, lineterm="")
+    lines = difflib.unified_diff(
+        file.text.splitlines(), text.splitlines(), path, path, n=_CONTEXT_LINES, lineterm=""
+    )
     for line in lines:
         # The lines around a change may contain keys.
         click.echo(styled(redact(line), _COLOURS.get(line[:1])))

@@ -29,10 +29,20 @@ _USAGE_ERROR = 4
 )
 @click.argument("provider", metavar="NAME", shell_complete=completing.types)
 @click.option(
-    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file."
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the result to a file.",
 )
-@click.option("--level", "only_level", is_flag=True, help="Print only the level; pytest's output goes to stderr.")
-@click.option("--wire", metavar="MODULE:NAME", help="Use this Wire instead of the one in the provider's spec.")
+@click.option(
+    "--level",
+    "only_level",
+    is_flag=True,
+    help="Print only the level; pytest's output goes to stderr.",
+)
+@click.option(
+    "--wire", metavar="MODULE:NAME", help="Use this Wire instead of the one in the provider's spec."
+)
 @click.option("--plugins", type=click.Path(path_type=Path), help="The plugins.toml to use.")
 @click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -56,7 +66,9 @@ def command(
       llms conformance acme -k test_s_ -x
     """
     if find_spec("pytest") is None:
-        raise ConfigError("the conformance suite needs pytest", hint='run `pip install "llms-core[testing]"`')
+        raise ConfigError(
+            "the conformance suite needs pytest", hint='run `pip install "llms-core[testing]"`'
+        )
     if plugins is None:
         plugins = ctx.find_root().params.get("plugins")
     with TemporaryDirectory(prefix="llms-conformance-") as folder:

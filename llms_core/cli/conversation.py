@@ -37,7 +37,9 @@ class Conversation:
     def answered(self, request: Json, added: list[Json], reply: Reply) -> None:
         """Add a prompt and its answer. `added` are the messages of the request that are new."""
         record = reply.record
-        parameters = {name: value for name, value in request.items() if name not in ("model", "messages")}
+        parameters = {
+            name: value for name, value in request.items() if name not in ("model", "messages")
+        }
         turn = Turn(
             id=record.request_id,
             created=time.time(),

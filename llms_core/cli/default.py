@@ -49,7 +49,9 @@ def _with_default(text: str, model: str) -> str:
     template = _member(as_json(text), _PATH)
     if not template:
         content = [{"type": "text", "text": ""}]
-        return set_member(text, _PATH, {"model": model, "messages": [{"role": "user", "content": content}]})
+        return set_member(
+            text, _PATH, {"model": model, "messages": [{"role": "user", "content": content}]}
+        )
     if template.get("model") == model:
         return text
     return set_member(text, (*_PATH, "model"), model, first=True)
@@ -93,4 +95,6 @@ async def _discover_unless_known(service: Service, model: str) -> Mapping[str, s
         service.update_models(found)
     finally:
         await service.close()
-    return {provider: redact(result) for provider, result in found.items() if isinstance(result, str)}
+    return {
+        provider: redact(result) for provider, result in found.items() if isinstance(result, str)
+    }

@@ -20,8 +20,12 @@ def files(function: Function) -> Function:
     """
     path = click.Path(path_type=Path)
     function = verbosity(function)
-    function = click.option("--plugins", type=path, callback=_or_global, help="The plugins.toml to use.")(function)
-    return click.option("--config", type=path, callback=_or_global, help="The llms.json to use.")(function)
+    function = click.option(
+        "--plugins", type=path, callback=_or_global, help="The plugins.toml to use."
+    )(function)
+    return click.option("--config", type=path, callback=_or_global, help="The llms.json to use.")(
+        function
+    )
 
 
 def _or_global(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.argument("providers", nargs=-1, shell_complete=completing.providers)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
-def command(providers: tuple[str, ...], as_json: bool, config: Path | None, plugins: Path | None) -> None:
+def command(
+    providers: tuple[str, ...], as_json: bool, config: Path | None, plugins: Path | None
+) -> None:
     """List providers in the order in which they are tried, with their state and their models.
 
     For a provider that is not enabled, name it to list its models. Prices are in USD per million tokens.

@@ -41,7 +41,9 @@ def first(service: Service, needed: Iterable[str] = ()) -> str:
         )
     media = " and ".join(_MEDIA[name] for name in sorted(capabilities))
     taking = f" that takes {media}" if listed else ""
-    raise Failure(f"no model{taking} (name one with -m, or choose a default with `llms default MODEL`)")
+    raise Failure(
+        f"no model{taking} (name one with -m, or choose a default with `llms default MODEL`)"
+    )
 
 
 def explanation(service: Service, name: str, template: str = "") -> str:
@@ -53,9 +55,12 @@ def explanation(service: Service, name: str, template: str = "") -> str:
     if template:
         path = service.startup.llms_json.path
         change = "`llms default MODEL` changes it" if template == TEXT else "change it there"
-        lines.append(f"It is the model of `defaults.{template}` in {path}: name another one with -m, or {change}.")
-    empty = {provider: said for provider, said in service.discovery.items() if not service.discovered.get(provider)}
-    lines += [f"  {provider} was asked for its models: {said}" for provider, said in empty.items()]
+        lines.append(
+            f"It is the model of `defaults.{template}` in {path}: name another one with -m, or {change}."
+        )
+    for provider, said in service.discovery.items():
+        if not service.discovered.get(provider):
+            lines.append(f"  {provider} was asked for its models: {said}")
     return "\n".join([*lines, suggestion(service.router.models, name)])
 
 
@@ -67,7 +72,9 @@ def suggestion(index: ModelIndex, name: str) -> str:
     if similar:
         lines.append(f"Similar models: {', '.join(similar)}")
     elif lines:
-        lines.append("`llms add` sets up a provider and its key; `llms ls` lists the models that are known.")
+        lines.append(
+            "`llms add` sets up a provider and its key; `llms ls` lists the models that are known."
+        )
     else:
         lines.append("`llms ls` lists the models that are known.")
     return "\n".join(lines)
@@ -75,7 +82,11 @@ def suggestion(index: ModelIndex, name: str) -> str:
 
 def unlisted(configured: Iterable[Configured], name: str) -> list[str]:
     """Return the providers that list their models themselves, and may have one that llms.json does not have there."""
-    return [item.id for item in configured if _may_have_more(item) and not has_any(item.provider, [name])]
+    return [
+        item.id
+        for item in configured
+        if _may_have_more(item) and not has_any(item.provider, [name])
+    ]
 
 
 def has_any(provider: Provider, names: Iterable[str]) -> bool:
@@ -95,7 +106,9 @@ def _may_have_more(item: Configured) -> bool:
 
 def _unusable(configured: Sequence[Configured], name: str) -> Iterator[str]:
     """Lines for the providers that have the model in llms.json, but cannot be used."""
-    having = [item for item in configured if item.disabled is not None and has_any(item.provider, [name])]
+    having = [
+        item for item in configured if item.disabled is not None and has_any(item.provider, [name])
+    ]
     for item in having[:_MOST_LISTED]:
         yield f"  {item.id} has it, but cannot be used: {item.disabled}"
     if len(having) > _MOST_LISTED:

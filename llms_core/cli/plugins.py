@@ -42,7 +42,9 @@ def command(ctx: click.Context, as_json: bool, config: Path | None, plugins: Pat
 
 
 @command.command(short_help="Report problems of plugins.")
-@click.option("--pins", is_flag=True, help="Print the entry for [plugins] pins of each distribution.")
+@click.option(
+    "--pins", is_flag=True, help="Print the entry for [plugins] pins of each distribution."
+)
 @verbosity
 @click.pass_obj
 def doctor(given: Files, pins: bool) -> None:
@@ -75,12 +77,22 @@ def doctor(given: Files, pins: bool) -> None:
 
 @command.command(short_help="Create a plugin: a project that passes its own tests.")
 @click.argument("name")
-@click.option("--native", "kind", flag_value="native", help="A provider whose protocol is not OpenAI's.")
-@click.option("--token", "kind", flag_value="token", help="A provider whose key is exchanged for a token.")
-@click.option("--middleware", "kind", flag_value="middleware", help="Something around every request.")
+@click.option(
+    "--native", "kind", flag_value="native", help="A provider whose protocol is not OpenAI's."
+)
+@click.option(
+    "--token", "kind", flag_value="token", help="A provider whose key is exchanged for a token."
+)
+@click.option(
+    "--middleware", "kind", flag_value="middleware", help="Something around every request."
+)
 @click.option("--auth", "kind", flag_value="auth", help="A way to identify callers.")
-@click.option("--observer", "kind", flag_value="observer", help="Something that learns about every request.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./DISTRIBUTION.")
+@click.option(
+    "--observer", "kind", flag_value="observer", help="Something that learns about every request."
+)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Where to create it; default: ./DISTRIBUTION."
+)
 @verbosity
 @click.pass_obj
 def new(given: Files, name: str, kind: str | None, folder: Path | None) -> None:
@@ -113,20 +125,30 @@ def _list(given: Files, as_json: bool) -> None:
     for warning in host.warnings:
         click.echo(f"llms: {warning}", err=True)
     if as_json:
-        rows = [{**msgspec.to_builtins(report), "problems": _problems(found, report)} for report in host.reports]
+        rows = [
+            {**msgspec.to_builtins(report), "problems": _problems(found, report)}
+            for report in host.reports
+        ]
         click.echo(json.dumps(rows, indent=2))
     elif host.reports:
         _show_table(found)
     else:
-        click.echo("No plugins are installed. `pip install llms-providers` installs the usual providers.")
+        click.echo(
+            "No plugins are installed. `pip install llms-providers` installs the usual providers."
+        )
     for error in found.errors:
         click.echo(f"llms: the server does not start: {error}", err=True)
 
 
 def _problems(found: Examination, report: PluginReport) -> list[str]:
     """The faults of a plugin beside the reason in its report."""
-    faults = [finding.text for finding in found.findings if finding.fault and finding.plugin == report.name]
-    return [text for text in faults if not report.reason or report.reason not in text]
+    problems = []
+    for finding in found.findings:
+        if finding.fault and finding.plugin == report.name:
+            text = finding.text
+            if not report.reason or report.reason not in text:
+                problems.append(text)
+    return problems
 
 
 def _show_table(found: Examination) -> None:

@@ -54,12 +54,21 @@ class Priced(NamedTuple):
 
 @click.command(short_help="Show what a model costs.")
 @click.argument("model")
-@click.option("--tier", metavar="NAME", help="The rates for a tier of service, such as flex, priority or batch.")
+@click.option(
+    "--tier",
+    metavar="NAME",
+    help="The rates for a tier of service, such as flex, priority or batch.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @files
 @click.pass_context
 def command(
-    ctx: click.Context, model: str, tier: str | None, as_json: bool, config: Path | None, plugins: Path | None
+    ctx: click.Context,
+    model: str,
+    tier: str | None,
+    as_json: bool,
+    config: Path | None,
+    plugins: Path | None,
 ) -> None:
     """Show each rate of MODEL in USD, and where it comes from.
 
@@ -81,7 +90,8 @@ def command(
     book.load()
     now = time.time()
     found = list(_configured(started, book, model, tier, now)) or [
-        _listed(listing.provider.id, listing.model.id, listing, tier, now) for listing in book.search(model)
+        _listed(listing.provider.id, listing.model.id, listing, tier, now)
+        for listing in book.search(model)
     ]
     if not found:
         hint = "`llms ls` lists the models that are known; `pricing` of llms.json sets a price"
@@ -93,14 +103,18 @@ def command(
         _print(priced)
 
 
-def _configured(started: Startup, book: PriceBook, name: str, tier: str | None, now: float) -> Iterator[Priced]:
+def _configured(
+    started: Startup, book: PriceBook, name: str, tier: str | None, now: float
+) -> Iterator[Priced]:
     for item in started.configured:
         for model in item.provider.models:
             if name in (*model.names, model.upstream):
                 yield _priced(started.llms_json.path, item.provider, model, book, tier, now)
 
 
-def _priced(path: str, provider: Provider, model: Model, book: PriceBook, tier: str | None, now: float) -> Priced:
+def _priced(
+    path: str, provider: Provider, model: Model, book: PriceBook, tier: str | None, now: float
+) -> Priced:
     if model.price is not None:
         return Priced(provider.id, model.upstream, model.price.rates, path)
     url = provider.settings.base_url or provider.spec.base_url
@@ -127,7 +141,9 @@ def _print(priced: Priced) -> None:
 
     click.secho(printable(f"{priced.provider}: {priced.model}"), bold=True)
     if priced.rates is None:
-        click.echo("  The price is not known: costs of this model are not counted. Set `pricing` in llms.json.")
+        click.echo(
+            "  The price is not known: costs of this model are not counted. Set `pricing` in llms.json."
+        )
         return
     table(list(_rows(priced.rates)), indent="  ")
     for tier in priced.rates.tiers:

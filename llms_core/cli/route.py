@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show which providers would be tried for a model, and why.")
 @click.argument("model", shell_complete=completing.models)
-@click.option("--operation", default="chat", show_default=True, help="The operation: chat, embeddings, …")
+@click.option(
+    "--operation", default="chat", show_default=True, help="The operation: chat, embeddings, …"
+)
 @click.option("--caller", help="The name of a caller, for plugins that treat callers differently.")
 @click.option("--explain", is_flag=True, help="Also list the providers that do not have the model.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -58,7 +60,9 @@ def command(
     operations = (*OPERATIONS, *found.host.operations(OPERATIONS))
     wanted = _operation(operations, operation)
     index = ModelIndex(found.configured, operations, CircuitBreaker())
-    fallbacks = () if wanted.same_model_only else found.plugins_toml.routing.fallbacks.get(model, ())
+    fallbacks = (
+        () if wanted.same_model_only else found.plugins_toml.routing.fallbacks.get(model, ())
+    )
     names = (model, *fallbacks)
     having: list[Candidate] = []
     for name in names:
@@ -68,11 +72,15 @@ def command(
     # A provider that has a candidate is not skipped, even if it is skipped for another of the names.
     hidden = {candidate.provider_id for candidate in candidates}
     if not explain:
-        hidden.update(item.id for item in found.configured if not models.has_any(item.provider, names))
+        hidden.update(
+            item.id for item in found.configured if not models.has_any(item.provider, names)
+        )
     # What they list is not known here, so they are not said to lack the model.
     unlisted = models.unlisted(found.configured, model)
     hidden.update(unlisted)
-    refusals = [refusal for refusal in (*unable, *index.explain(model)[1]) if refusal.provider not in hidden]
+    refusals = [
+        refusal for refusal in (*unable, *index.explain(model)[1]) if refusal.provider not in hidden
+    ]
 
     left = route_plugins.Chosen(candidates, ())
     if candidates and operation == "chat":
@@ -88,7 +96,9 @@ def command(
         raise cannot_serve(model, unable)
     if not candidates and unlisted:
         ask = f"`llms check {unlisted[0]} {model}` asks it"
-        raise Failure(f"llms.json has no model '{model}', but {' or '.join(unlisted)} may have it ({ask})")
+        raise Failure(
+            f"llms.json has no model '{model}', but {' or '.join(unlisted)} may have it ({ask})"
+        )
     if not candidates:
         raise Failure(f"{RequestError.model_not_found(model)}\n{models.suggestion(index, model)}")
 
@@ -103,7 +113,11 @@ def _operation(operations: Sequence[Operation[Any, Any]], name: str) -> Operatio
 
 
 def _print_json(
-    model: str, left: Chosen, refusals: Sequence[Refusal], unlisted: Sequence[str], around: Sequence[str]
+    model: str,
+    left: Chosen,
+    refusals: Sequence[Refusal],
+    unlisted: Sequence[str],
+    around: Sequence[str],
 ) -> None:
     rows = []
     for candidate in left.candidates:
@@ -126,7 +140,11 @@ def _print_json(
 
 
 def _print_text(
-    model: str, left: Chosen, refusals: Sequence[Refusal], unlisted: Sequence[str], around: Sequence[str]
+    model: str,
+    left: Chosen,
+    refusals: Sequence[Refusal],
+    unlisted: Sequence[str],
+    around: Sequence[str],
 ) -> None:
     for place, candidate in enumerate(left.candidates, 1):
         line = f"{place}. {candidate.provider_id}: {candidate.upstream_model}"
@@ -136,7 +154,9 @@ def _print_text(
     for refusal in refusals:
         click.echo(f"-  {refusal.provider}: {refusal.reason}")
     for provider in unlisted:
-        click.echo(f"?  {provider}: may have the model: it lists its models itself (all_models), and is not asked here")
+        click.echo(
+            f"?  {provider}: may have the model: it lists its models itself (all_models), and is not asked here"
+        )
     for effect in left.effects:
         click.echo(f"*  {effect}")
     if around:

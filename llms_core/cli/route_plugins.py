@@ -24,14 +24,18 @@ class Chosen(NamedTuple):
     refusal: RequestError | None = None
 
 
-def chosen(host: PluginHost, model: str, candidates: Sequence[Candidate], caller: str | None) -> Chosen:
+def chosen(
+    host: PluginHost, model: str, candidates: Sequence[Candidate], caller: str | None
+) -> Chosen:
     """Let `llms_candidates` choose for a short chat, whose text is that of this command."""
     question = {"role": "user", "content": "What would happen to this request?"}
     body = decode(msgspec.json.encode({"model": model, "messages": [question]}))
     effects: list[str] = []
     for chooser in host.choosers:
         try:
-            left = chooser.choose(body, candidates, "chat", None if caller is None else Caller(caller))
+            left = chooser.choose(
+                body, candidates, "chat", None if caller is None else Caller(caller)
+            )
         except RequestError as error:
             return Chosen((), [*effects, f"{chooser.origin} refuses it"], error)
         effects += _effects(chooser.origin, candidates, left)

@@ -13,13 +13,25 @@ from llms_core.cli.verbosity import chosen
 @click.command(short_help="Start the gateway.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 for any free one."
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port; 0 for any free one.",
 )
 @files
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="The number of processes.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The number of processes.",
+)
 @click.option("--reload", is_flag=True, help="For development: restart when Python files change.")
 @click.option(
-    "--allow-anonymous", is_flag=True, help="Accept clients without a key on an address that other machines can reach."
+    "--allow-anonymous",
+    is_flag=True,
+    help="Accept clients without a key on an address that other machines can reach.",
 )
 @click.option("--log-json", is_flag=True, help="Write each line of the log as a JSON object.")
 @click.pass_context

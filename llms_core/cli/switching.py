@@ -29,7 +29,9 @@ Everything else in the file stays as it is, comments included. A running server 
 """
 
 
-def _command(name: str, what: str, example: str, complete: Complete, *, enabled: bool) -> click.Command:
+def _command(
+    name: str, what: str, example: str, complete: Complete, *, enabled: bool
+) -> click.Command:
     """Make one of the two commands."""
 
     @click.command(
@@ -37,7 +39,9 @@ def _command(name: str, what: str, example: str, complete: Complete, *, enabled:
         help=_ABOUT.format(name=name, what=what, example=example),
         short_help=f"{name.capitalize()} providers in llms.json.",
     )
-    @click.argument("providers", nargs=-1, required=True, metavar="PROVIDER...", shell_complete=complete)
+    @click.argument(
+        "providers", nargs=-1, required=True, metavar="PROVIDER...", shell_complete=complete
+    )
     @files
     def command(providers: tuple[str, ...], config: Path | None, plugins: Path | None) -> None:
         switch(providers, enabled=enabled, config=config, plugins=plugins)
@@ -61,7 +65,9 @@ disable = _command(
 )
 
 
-def switch(names: Sequence[str], *, enabled: bool, config: Path | None, plugins: Path | None) -> None:
+def switch(
+    names: Sequence[str], *, enabled: bool, config: Path | None, plugins: Path | None
+) -> None:
     """Write `enabled` to the blocks of providers, and add those that are missing if they are to be enabled."""
     file = config_file.read(config, plugins)
     text = file.text

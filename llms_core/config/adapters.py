@@ -17,7 +17,9 @@ from llms_core.provider import ProviderSettings, ProviderSpec
 
 _VERSION = re.compile(r"v\d+")
 #: A segment of a path: `v1`, `v4`, `v1beta`, `v1alpha2`, `v1.2`, …
-_VERSION_SEGMENT = re.compile(r"/v\d+(?:\.\d+)*(?:(?:alpha|beta|preview|rc)\d*)?(?=/|$)", re.IGNORECASE)
+_VERSION_SEGMENT = re.compile(
+    r"/v\d+(?:\.\d+)*(?:(?:alpha|beta|preview|rc)\d*)?(?=/|$)", re.IGNORECASE
+)
 _WHITESPACE = re.compile(r"\s")
 _COMMON_SETTINGS = frozenset(field.name for field in msgspec.structs.fields(ProviderSettings))
 
@@ -69,7 +71,9 @@ def provider_name(path: JsonPath, block: ProviderBlock) -> str:
     return (block.id or str(path[-1])).lower()
 
 
-def find_type(specs: Specs, type_name: str | None, provider: str, url: str | None) -> TypeMatch | None:
+def find_type(
+    specs: Specs, type_name: str | None, provider: str, url: str | None
+) -> TypeMatch | None:
     """Return what a block's type means, None for one that does not exist.
 
     Without a type the block is the known provider of its name. An OpenAI-compatible block that has the name or the host
@@ -90,7 +94,11 @@ def find_type(specs: Specs, type_name: str | None, provider: str, url: str | Non
 def _spec_of_host(specs: Specs, url: str | None) -> ProviderSpec | None:
     """Return the OpenAI-compatible provider on the internet that a block's URL leads to; None if it is not known."""
     for spec in specs.values() if url else ():
-        if spec.base_url.startswith("https://") and _speaks_openai(spec) and is_same_host(url, spec.base_url):
+        if (
+            spec.base_url.startswith("https://")
+            and _speaks_openai(spec)
+            and is_same_host(url, spec.base_url)
+        ):
             return spec
     return None
 
@@ -108,7 +116,9 @@ def is_same_host(url: str | None, own: str) -> bool:
 @cache
 def own_settings(settings: type[ProviderSettings]) -> tuple[msgspec.structs.FieldInfo, ...]:
     """The members that an adapter's settings add to a provider block."""
-    return tuple(field for field in msgspec.structs.fields(settings) if field.name not in _COMMON_SETTINGS)
+    return tuple(
+        field for field in msgspec.structs.fields(settings) if field.name not in _COMMON_SETTINGS
+    )
 
 
 def own_member_names(settings: type[ProviderSettings]) -> frozenset[str]:
@@ -181,7 +191,9 @@ def _base_url(reader: Reader, path: JsonPath, block: ProviderBlock, match: TypeM
     adapter = match.spec.adapter
     if isinstance(adapter, type) and not issubclass(adapter, OpenAICompatible):
         if block.path is not None:
-            raise reader.source.error((*path, "path"), f"'{match.spec.name}' has paths of its own", "remove it")
+            raise reader.source.error(
+                (*path, "path"), f"'{match.spec.name}' has paths of its own", "remove it"
+            )
         if block.protocol is not None:
             raise reader.source.error(
                 (*path, "protocol"), f"'{match.spec.name}' has a protocol of its own", "remove it"
@@ -240,14 +252,18 @@ def _checked_url(reader: Reader, path: JsonPath, url: str) -> str:
         raise reader.source.error(path, "not an http(s) URL", "such as https://api.example.com/v1")
     if "?" in url or "#" in url:
         raise reader.source.error(
-            path, "a base URL must have no `?` and no `#`: a path is appended to it", "leave them out"
+            path,
+            "a base URL must have no `?` and no `#`: a path is appended to it",
+            "leave them out",
         )
     parts = urlsplit(url)
     if parts.username or parts.password:
         message = "a URL must have no user and password in it: URLs are logged"
         raise reader.source.error(path, message, "use `api_key` or `headers`")
     if url.endswith("/chat/completions"):
-        raise reader.source.error(path, "the URL is too long", "leave out /chat/completions, which is appended")
+        raise reader.source.error(
+            path, "the URL is too long", "leave out /chat/completions, which is appended"
+        )
     return url
 
 

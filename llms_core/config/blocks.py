@@ -39,7 +39,11 @@ _NOT_FORCED = ("model", "messages", "stream")
 # The parameters of a request, all optional: `force` has the same ranges.
 _ForcedParameters = msgspec.defstruct(
     "_ForcedParameters",
-    [(field.name, field.type, None) for field in msgspec.structs.fields(ChatRequest) if field.name not in _NOT_FORCED],
+    [
+        (field.name, field.type, None)
+        for field in msgspec.structs.fields(ChatRequest)
+        if field.name not in _NOT_FORCED
+    ],
 )
 
 
@@ -65,7 +69,9 @@ def provider(
         source.warn(path, f"left out: {without_url}")
     target = _target(reader, path, block, unusable or without_url)
     before = reader.references.mark
-    merged_headers = HiddenHeaders({**defaults.headers, **headers(reader, (*path, "headers"), block.headers)})
+    merged_headers = HiddenHeaders(
+        {**defaults.headers, **headers(reader, (*path, "headers"), block.headers)}
+    )
     unresolved = [*defaults.unresolved, *reader.references.missing(before).unresolved]
     own = _own_members(reader, path, members, target)
     key: Secret | None = None
@@ -128,7 +134,11 @@ def _with_url(reader: Reader, block: ProviderBlock) -> tuple[ProviderBlock, str 
 
 
 def _disabled(
-    source: Source, block: ProviderBlock, target: Target, error: ConfigError | None, missing_key: str | None
+    source: Source,
+    block: ProviderBlock,
+    target: Target,
+    error: ConfigError | None,
+    missing_key: str | None,
 ) -> str | None:
     """Why the provider is not a candidate; None if it is."""
     if not block.enabled:
@@ -171,7 +181,9 @@ def _target(reader: Reader, path: JsonPath, block: ProviderBlock, unusable: str 
     return target
 
 
-def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Target) -> _OwnMembers:
+def _own_members(
+    reader: Reader, path: JsonPath, members: RawMembers, target: Target
+) -> _OwnMembers:
     """Decode the members that only this adapter has.
 
     Reports members that neither this adapter nor any block has (K-24).
@@ -179,7 +191,9 @@ def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Ta
     if target.unusable is not None:
         return _OwnMembers()
     fields = own_settings(target.spec.settings)
-    reader.source.known_members(members, (*_MEMBERS, *(field.encode_name for field in fields)), path)
+    reader.source.known_members(
+        members, (*_MEMBERS, *(field.encode_name for field in fields)), path
+    )
     own = {}
     error: ConfigError | None = None
     before = reader.references.mark
@@ -190,7 +204,9 @@ def _own_members(reader: Reader, path: JsonPath, members: RawMembers, target: Ta
                 own[field.name] = reader.decode_setting(members[name], field.type, (*path, name))
             elif field.required:
                 hint = f'add "{name}" to the block'
-                raise reader.source.error(path, f"`{name}` is missing: '{target.spec.name}' needs it", hint)
+                raise reader.source.error(
+                    path, f"`{name}` is missing: '{target.spec.name}' needs it", hint
+                )
         except ConfigError as mistake:
             error = error or mistake
     missing = reader.references.missing(before)
@@ -216,7 +232,9 @@ def _settings(
         try:
             return target.spec.settings(**common, **own.values), None
         except (TypeError, ValueError) as refusal:  # a plugin's own checks, in __post_init__
-            error = source.error(path, f"'{target.spec.name}' does not accept these settings: {refusal}")
+            error = source.error(
+                path, f"'{target.spec.name}' does not accept these settings: {refusal}"
+            )
     return ProviderSettings(**common), error
 
 
@@ -236,7 +254,9 @@ def _forced(source: Source, path: JsonPath, raw: Raw | None) -> RawMembers:
     forced = source.members_of(raw, path)
     for name in _NOT_FORCED:
         if name in forced:
-            raise source.error((*path, name), "cannot be forced: it is the client's choice", "remove it")
+            raise source.error(
+                (*path, name), "cannot be forced: it is the client's choice", "remove it"
+            )
     source.decode(raw, _ForcedParameters, path)
     return forced
 

@@ -67,13 +67,17 @@ def _member(info: inspect.Type | None, step: str | int) -> inspect.Type | None:
             return None
 
 
+def _is_object(info: inspect.Type) -> bool:
+    return not isinstance(info, inspect.NoneType | inspect.StrType)
+
+
 def _present(info: inspect.Type | None) -> inspect.Type | None:
     """A type without its alternatives: those of our files are null, or a short form of an object."""
     while isinstance(info, inspect.UnionType | inspect.Metadata):
         if isinstance(info, inspect.Metadata):
             info = info.type
             continue
-        info = next((each for each in info.types if not isinstance(each, inspect.NoneType | inspect.StrType)), None)
+        info = next(filter(_is_object, info.types), None)
     return info
 
 

@@ -109,7 +109,9 @@ def _insert_only(source: _Text, position: int, name: str, value: Any) -> str:
     indentation = outer + source.unit
     member = _member(source, name, value, indentation)
     before = written[: position + 1] + inside.rstrip()
-    return f"{before}{source.newline}{indentation}{member}{source.newline}{outer}{written[closing:]}"
+    return (
+        f"{before}{source.newline}{indentation}{member}{source.newline}{outer}{written[closing:]}"
+    )
 
 
 def _member(source: _Text, name: str, value: Any, indentation: str | None) -> str:

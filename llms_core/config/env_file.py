@@ -18,7 +18,8 @@ from llms_core.config.replace_file import replace_file
 from llms_core.errors import ConfigError, unreadable
 
 _LINE = re.compile(
-    r"""\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s'"#]*))\s*(?:#.*)?""", re.ASCII
+    r"""\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s'"#]*))\s*(?:#.*)?""",
+    re.ASCII,
 )
 
 
@@ -73,7 +74,11 @@ def read(file: Path) -> dict[str, str]:
 def store(file: Path, name: str, value: str) -> None:
     """Write a variable to the file, in place of its line if it has one. Raises ConfigError."""
     if "'" in value or not value.isprintable():
-        raise ConfigError(f"the value of {name} cannot be written to it", path=str(file), hint="set it in the shell")
+        raise ConfigError(
+            f"the value of {name} cannot be written to it",
+            path=str(file),
+            hint="set it in the shell",
+        )
     old = _text(file)
     kept = [line for line in (old or "").splitlines() if not _is_of(line, name)]
     text = "\n".join([*kept, f"{name}='{value}'", ""])
@@ -93,4 +98,6 @@ def _text(file: Path) -> str | None:
     except OSError as error:
         raise unreadable(file, error) from None
     except UnicodeDecodeError:
-        raise ConfigError("the file is not UTF-8", path=str(file), hint="save it as UTF-8") from None
+        raise ConfigError(
+            "the file is not UTF-8", path=str(file), hint="save it as UTF-8"
+        ) from None

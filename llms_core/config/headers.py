@@ -21,7 +21,9 @@ SECRET_HEADERS = frozenset(
 )
 
 # The HTTP client sets these itself.
-_RESERVED = frozenset({"content-length", "host", "transfer-encoding", "connection", "accept-encoding"})
+_RESERVED = frozenset(
+    {"content-length", "host", "transfer-encoding", "connection", "accept-encoding"}
+)
 # RFC 9110: a token, and what may be in a field value.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

@@ -30,7 +30,9 @@ def api_key(
     """Return a block's key, and why the provider cannot be used without one: at most one of the two is not None."""
     written = (block.api_key or "").strip()
     if found := _OF_LITELLM.fullmatch(written):
-        message = f"LiteLLM's notation `os.environ/{found[1]}` is not a reference here: write ${found[1]}"
+        message = (
+            f"LiteLLM's notation `os.environ/{found[1]}` is not a reference here: write ${found[1]}"
+        )
         return None, f"no key: {message}"
     if written:
         before = reader.references.mark
@@ -75,12 +77,16 @@ def _first_set(reader: Reader, names: list[str]) -> str | None:
     return None
 
 
-def _is_needed(block: ProviderBlock, target: Target, headers: Mapping[str, str], *, is_named: bool) -> bool:
+def _is_needed(
+    block: ProviderBlock, target: Target, headers: Mapping[str, str], *, is_named: bool
+) -> bool:
     """Whether the provider is of no use without a key."""
     if SECRET_HEADERS.intersection(headers):
         return False  # one of the headers is the key
     if block.needs_key is not None:
         return block.needs_key
     if target.spec.name == OPENAI_COMPATIBLE.name:
-        return is_named  # nothing is known of the server: a block that names a key means to send one
+        return (
+            is_named  # nothing is known of the server: a block that names a key means to send one
+        )
     return target.spec.needs_key and (target.is_own or is_named)

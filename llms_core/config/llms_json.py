@@ -15,6 +15,7 @@ import msgspec
 
 from llms_core.config import places
 from llms_core.config.blocks import DefaultHeaders, provider
+from llms_core.config.conversion_shape import Conversions, ImageConversion
 from llms_core.config.headers import headers
 from llms_core.config.llms_py.upgrade import upgrade
 from llms_core.config.model import ImageLimits, LlmsJson
@@ -22,10 +23,8 @@ from llms_core.config.reader import Reader, with_openai_compatible
 from llms_core.config.references import References, Resolve, resolve_nothing
 from llms_core.config.shape import (
     TEMPLATES,
-    Conversions,
     Defaults,
     File,
-    ImageConversion,
     RequestLimits,
     member_names,
 )
@@ -51,7 +50,14 @@ def load(
     """Read the file at `path`; see `read`. llms.py's catalogue is looked for beside it and in llms.py's folder."""
     folders = (path.parent, places.home(env))
     return read(
-        content(path), str(path), specs, env=env, resolve=resolve, strict=strict, absent=absent, catalogue=folders
+        content(path),
+        str(path),
+        specs,
+        env=env,
+        resolve=resolve,
+        strict=strict,
+        absent=absent,
+        catalogue=folders,
     )
 
 
@@ -89,14 +95,19 @@ def read(
     members = source.known_members(document.members, _MEMBERS, ())
     limits = _limits(source, members)
     reader = Reader(source, References(env, resolve), known_specs, absent)
-    defaults = source.decode(_encoded(_object(source, members, "defaults")), Defaults, ("defaults",))
+    defaults = source.decode(
+        _encoded(_object(source, members, "defaults")), Defaults, ("defaults",)
+    )
     default_headers = DefaultHeaders(
-        headers(reader, ("defaults", "headers"), defaults.headers), reader.references.missing().unresolved
+        headers(reader, ("defaults", "headers"), defaults.headers),
+        reader.references.missing().unresolved,
     )
     blocks = _object(source, members, "providers")
     if not blocks:
         source.warn((), "there are no providers: `providers` is missing or empty")
-    providers = [provider(reader, document, name, raw, default_headers) for name, raw in blocks.items()]
+    providers = [
+        provider(reader, document, name, raw, default_headers) for name, raw in blocks.items()
+    ]
     source.warn_of_missing_keys()
     optional: dict[str, Any] = {}
     if limits.client_max_size is not None:

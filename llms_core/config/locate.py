@@ -86,14 +86,18 @@ def find_duplicate(text: str) -> Duplicate | None:
         for item in items(text, position):
             item_path = (*path, item.name)
             if item.name in seen:
-                return Duplicate(item_path, _line_at(text, seen[item.name]), _line_at(text, item.start))
+                return Duplicate(
+                    item_path, _line_at(text, seen[item.name]), _line_at(text, item.start)
+                )
             seen[item.name] = item.start
             if text[item.value] in "{[":
                 pending.append((item_path, item.value))
     return None
 
 
-def explained(error: msgspec.ValidationError, value: Any, check: Callable[[Any], object]) -> tuple[str, JsonPath]:
+def explained(
+    error: msgspec.ValidationError, value: Any, check: Callable[[Any], object]
+) -> tuple[str, JsonPath]:
     """Return the message of a validation error and the path of the wrong value. Changes `value`.
 
     `check` is the validation that raised `error`. msgspec does not report the keys of dictionaries: they are found by

@@ -136,7 +136,9 @@ class Plugins(_Strict, frozen=True):
     #: names of plugins or distributions
     disabled: Annotated[tuple[str, ...], Meta(examples=[["cohere"]])] = ()
     #: if given, plugins of other distributions are listed, but not imported
-    allow: Annotated[tuple[str, ...] | None, Meta(examples=[["llms-core", "llms-providers"]])] = None
+    allow: Annotated[tuple[str, ...] | None, Meta(examples=[["llms-core", "llms-providers"]])] = (
+        None
+    )
     #: exact version of a plugin or distribution, optionally with the hash of its files
     pins: Annotated[Mapping[str, str], Meta(examples=[{"llms-providers": "==0.1.0"}])] = {}
     #: files and modules to load as plugins, relative to plugins.toml
@@ -149,7 +151,10 @@ class ClientKey(_Strict, frozen=True):
     """`[server.keys.NAME]`: a key that clients may use, with what it permits."""
 
     #: `sha256:<hex>`
-    hash: Annotated[str, Meta(examples=["sha256:50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"])]
+    hash: Annotated[
+        str,
+        Meta(examples=["sha256:50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"]),
+    ]
     #: whether its clients may also switch providers on and off
     admin: bool = False
 
@@ -163,7 +168,11 @@ class Server(_Strict, frozen=True):
     #: `sha256:<hex>` of each key that clients may use, or a table with more about it, by a name for it
     keys: Annotated[
         Mapping[str, str | ClientKey],
-        Meta(examples=[{"alice": "sha256:50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"}]),
+        Meta(
+            examples=[
+                {"alice": "sha256:50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"}
+            ]
+        ),
     ] = {}
     #: a TOML file with more of them
     keys_file: Annotated[str | None, Meta(examples=["keys.toml"])] = None
@@ -228,13 +237,18 @@ class Routing(_Strict, frozen=True):
     #: the order in which the providers of a model are tried
     strategy: Literal["ordered", "round_robin", "weighted", "least_busy", "fastest"] = "ordered"
     #: by provider, for the strategy `weighted`
-    weights: Annotated[Mapping[str, Annotated[float, Meta(ge=0)]], Meta(examples=[{"groq": 3, "ollama": 1}])] = {}
+    weights: Annotated[
+        Mapping[str, Annotated[float, Meta(ge=0)]], Meta(examples=[{"groq": 3, "ollama": 1}])
+    ] = {}
     #: overrides the default action after a kind of failure
     policy: Annotated[
-        Mapping[ErrorKind, Action], Meta(examples=[{"content_policy": "next", "rate_limit": "next"}])
+        Mapping[ErrorKind, Action],
+        Meta(examples=[{"content_policy": "next", "rate_limit": "next"}]),
     ] = {}
     #: models to try when every provider of a model has failed
-    fallbacks: Annotated[Mapping[str, tuple[str, ...]], Meta(examples=[{"kimi-k2": ["qwen3"]}])] = {}
+    fallbacks: Annotated[
+        Mapping[str, tuple[str, ...]], Meta(examples=[{"kimi-k2": ["qwen3"]}])
+    ] = {}
     #: when a stream is sent on: with its first content, or once it is whole, so that it can still fail over
     commit: Literal["content", "whole"] = "content"
     #: how the last remaining candidate is tried again
@@ -340,10 +354,13 @@ class PluginsToml(_Strict, frozen=True):
     #: the same for the plugin `otel`
     otel: Mapping[str, Any] | None = None
     #: each plugin's own settings
-    plugin: Annotated[Mapping[str, Mapping[str, Any]], Meta(examples=[{"guard": {"deny": ["secret"]}}])] = {}
+    plugin: Annotated[
+        Mapping[str, Mapping[str, Any]], Meta(examples=[{"guard": {"deny": ["secret"]}}])
+    ] = {}
     #: provider types that need no code
     types: Annotated[
-        Mapping[str, Mapping[str, Any]], Meta(examples=[{"acme": {"base_url": "https://api.acme.example/v1"}}])
+        Mapping[str, Mapping[str, Any]],
+        Meta(examples=[{"acme": {"base_url": "https://api.acme.example/v1"}}]),
     ] = {}
 
     def __repr__(self) -> str:

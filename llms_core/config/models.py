@@ -70,7 +70,9 @@ def _entries(
     return entries
 
 
-def _mapped(entries: Mapping[str, OfferedModel], map_models: Mapping[str, str] | None) -> Iterable[OfferedModel]:
+def _mapped(
+    entries: Mapping[str, OfferedModel], map_models: Mapping[str, str] | None
+) -> Iterable[OfferedModel]:
     """Apply `map_models`: if it is given, its models are the only ones, whether they are known or not (L-14)."""
     if not map_models:
         return entries.values()
@@ -87,7 +89,10 @@ def _model(block: ProviderBlock, offered: OfferedModel) -> Model:
     # Files have prices by the provider's id, or by the local name.
     row = pricing.get(offered.upstream) or pricing.get(offered.name)
     return Model(
-        names=tuple((block.model_prefix or "") + name for name in _names(offered, lenient=bool(block.lenient_names))),
+        names=tuple(
+            (block.model_prefix or "") + name
+            for name in _names(offered, lenient=bool(block.lenient_names))
+        ),
         upstream=offered.upstream,
         price=price(row or offered.entry.cost or block.default_pricing),
         context=None if offered.entry.limit is None else offered.entry.limit.context,
@@ -111,7 +116,9 @@ def _warn_of_wrong_units(source: Source, path: JsonPath, block: ProviderBlock) -
     warn_of_wrong_units(source, (*path, "pricing"), block.pricing or {})
     warn_of_wrong_units(source, path, {"default_pricing": block.default_pricing})
     if isinstance(block.models, dict):
-        costs = {name: item.cost for name, item in block.models.items() if isinstance(item, ModelEntry)}
+        costs = {
+            name: item.cost for name, item in block.models.items() if isinstance(item, ModelEntry)
+        }
         warn_of_wrong_units(source, (*path, "models"), costs)
 
 

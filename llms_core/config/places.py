@@ -42,7 +42,9 @@ def cache(env: Mapping[str, str]) -> Path:
     return home(env)
 
 
-def llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
+def llms_json(
+    option: str | Path | None, env: Mapping[str, str], folder: Path = Path()
+) -> Path | None:
     """Find llms.json: `option` (--config), `$LLMS_CONFIG_PATH`, then the working directory `folder`, then the home.
 
     Returns None if there is no such file, and an UntrustedPath if it is merely in the working directory. Raises
@@ -50,7 +52,9 @@ def llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = 
     """
     if isinstance(option, UntrustedPath):
         return option  # found by an earlier call
-    return _named(option, "--config", "LLMS_CONFIG_PATH", env, folder) or _found(LLMS_JSON, env, folder)
+    return _named(option, "--config", "LLMS_CONFIG_PATH", env, folder) or _found(
+        LLMS_JSON, env, folder
+    )
 
 
 def new_llms_json(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path:
@@ -61,7 +65,9 @@ def new_llms_json(option: str | Path | None, env: Mapping[str, str], folder: Pat
     return home(env) / LLMS_JSON
 
 
-def new_plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path:
+def new_plugins_toml(
+    option: str | Path | None, env: Mapping[str, str], folder: Path = Path()
+) -> Path:
     """Return where a plugins.toml is created: `option` (--plugins), `$LLMS_PLUGINS_PATH`, or else in the home."""
     name = option or env.get("LLMS_PLUGINS_PATH")
     if name:
@@ -69,7 +75,9 @@ def new_plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: 
     return home(env) / PLUGINS_TOML
 
 
-def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path = Path()) -> Path | None:
+def plugins_toml(
+    option: str | Path | None, env: Mapping[str, str], folder: Path = Path()
+) -> Path | None:
     """Find plugins.toml: `option` (--plugins), `$LLMS_PLUGINS_PATH`, then the working directory, then the home.
 
     Returns None if there is no such file, and an UntrustedPath if it is merely in the working directory. Raises
@@ -77,7 +85,9 @@ def plugins_toml(option: str | Path | None, env: Mapping[str, str], folder: Path
     """
     if isinstance(option, UntrustedPath):
         return option  # found by an earlier call
-    return _named(option, "--plugins", "LLMS_PLUGINS_PATH", env, folder) or _found(PLUGINS_TOML, env, folder)
+    return _named(option, "--plugins", "LLMS_PLUGINS_PATH", env, folder) or _found(
+        PLUGINS_TOML, env, folder
+    )
 
 
 def _named(

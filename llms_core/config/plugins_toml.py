@@ -87,7 +87,9 @@ def _checked(tables: dict[str, Any], source: str, path: str) -> PluginsToml:
     except msgspec.ValidationError as error:
         message, where = explained(error, tables, _convert)
         if unknown := _UNKNOWN_FIELD.fullmatch(message):
-            raise _unknown(path, source, (*where, unknown[1]), choices.struct_at(PluginsToml, where)) from None
+            raise _unknown(
+                path, source, (*where, unknown[1]), choices.struct_at(PluginsToml, where)
+            ) from None
         message, where, hint = choices.explained(message, where, PluginsToml)
         raise _error(path, source, where, message, hint) from None
     return msgspec.structs.replace(
@@ -107,7 +109,9 @@ def _with_plugins_of_the_core(settings: PluginsToml, path: str) -> Mapping[str, 
             continue
         if name in tables:
             hint = f"write all of it to [{name}]"
-            raise ConfigError(f"[{name}] is there as well", path=path, field=f"plugin.{name}", hint=hint)
+            raise ConfigError(
+                f"[{name}] is there as well", path=path, field=f"plugin.{name}", hint=hint
+            )
         tables[name] = table
     return tables
 
@@ -118,16 +122,26 @@ def _checked_server(server: Server, source: str, path: str) -> Server:
     for name, key in server.keys.items():
         checked = client_keys.client_key(key)
         if checked is None:
-            raise _error(path, source, ("server", "keys", name), "not the hash of a key", client_keys.HINT)
+            raise _error(
+                path, source, ("server", "keys", name), "not the hash of a key", client_keys.HINT
+            )
         keys[name] = checked
     hosts = tuple(host.lower().strip("[]") for host in server.hosts)
     origins = tuple(map(_as_browsers_write, server.origins))
     for host, given in zip(hosts, server.hosts, strict=True):
         if not _HOST.fullmatch(host):
-            raise _error(path, source, ("server", "hosts"), f"'{given}' is not the name of a host", _HOST_HINT)
+            raise _error(
+                path,
+                source,
+                ("server", "hosts"),
+                f"'{given}' is not the name of a host",
+                _HOST_HINT,
+            )
     for origin, given in zip(origins, server.origins, strict=True):
         if not _ORIGIN.fullmatch(origin):
-            raise _error(path, source, ("server", "origins"), f"'{given}' is not an origin", _ORIGIN_HINT)
+            raise _error(
+                path, source, ("server", "origins"), f"'{given}' is not an origin", _ORIGIN_HINT
+            )
     return msgspec.structs.replace(server, keys=keys, hosts=hosts, origins=origins)
 
 
@@ -144,7 +158,9 @@ def _decoded(text: bytes, path: str) -> str:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        raise ConfigError("the file is not UTF-8", path=path, line=line, hint="save it as UTF-8") from None
+        raise ConfigError(
+            "the file is not UTF-8", path=path, line=line, hint="save it as UTF-8"
+        ) from None
 
 
 def _parsed(source: str, path: str) -> dict[str, Any]:
@@ -194,7 +210,9 @@ def _unknown(file: str, source: str, path: JsonPath, table: type[msgspec.Struct]
 
 
 def _error(file: str, source: str, path: JsonPath, message: str, hint: str = "") -> ConfigError:
-    return ConfigError(message, path=file, line=_line_of(source, path), field=dotted(path), hint=hint)
+    return ConfigError(
+        message, path=file, line=_line_of(source, path), field=dotted(path), hint=hint
+    )
 
 
 def _line_of(source: str, path: JsonPath) -> int | None:

@@ -93,7 +93,9 @@ class Cost(msgspec.Struct, kw_only=True, omit_defaults=True):
     #: for completion tokens of sound
     output_audio: Annotated[Amount | None, Meta(examples=[80])] = None
     #: what a request costs whose prompt has more than 200,000 tokens
-    context_over_200k: Annotated[LongPromptCost | None, Meta(examples=[{"input": 1, "output": 5}])] = None
+    context_over_200k: Annotated[
+        LongPromptCost | None, Meta(examples=[{"input": 1, "output": 5}])
+    ] = None
     #: what requests with longer prompts cost, by their length
     tiers: Annotated[
         list[CostTier] | None,
@@ -101,5 +103,8 @@ class Cost(msgspec.Struct, kw_only=True, omit_defaults=True):
     ] = None
     type: Annotated[
         str | None,
-        Meta(examples=["request"], description="`request` for prices per request, which are not used."),
+        Meta(
+            examples=["request"],
+            description="`request` for prices per request, which are not used.",
+        ),
     ] = None

@@ -43,7 +43,10 @@ def price(row: PriceRow | Cost | None) -> Price | None:
     if isinstance(row, Cost):
         rates = msgspec.structs.replace(rates, tiers=tuple(_tiers(row, rates)))
     return Price(
-        input=_per_million(row.input), output=_per_million(row.output), cache_read=rates.cache_read, rates=rates
+        input=_per_million(row.input),
+        output=_per_million(row.output),
+        cache_read=rates.cache_read,
+        rates=rates,
     )
 
 
@@ -69,7 +72,7 @@ def _tiers(row: Cost, rates: Rates) -> Iterable[Tier]:
             found[tier.tier.size] = tier
     for above in sorted(found):
         stated = msgspec.structs.asdict(_rates(found[above]))
-        changed = {name: value for name, value in stated.items() if name in _OF_TOKENS and value is not None}
+        changed = {name: stated[name] for name in _OF_TOKENS if stated[name] is not None}
         yield Tier(above=above, rates=msgspec.structs.replace(rates, **changed))
 
 
@@ -78,7 +81,9 @@ def per_token(amount: float) -> str:
     return format((Decimal(repr(amount)) / 10**6).normalize(), "f")
 
 
-def warn_of_wrong_units(source: Source, path: JsonPath, rows: Mapping[str, PriceRow | Cost | None]) -> None:
+def warn_of_wrong_units(
+    source: Source, path: JsonPath, rows: Mapping[str, PriceRow | Cost | None]
+) -> None:
     """Warn about prices that seem to be in the other unit: once for a whole table."""
     wrong = [name for name, row in rows.items() if row is not None and _has_wrong_unit(row)]
     if not wrong:

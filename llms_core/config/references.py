@@ -17,7 +17,9 @@ _EMBEDDED_REFERENCE = re.compile(r"(?<!\S)\$([A-Za-z_]\w*)|\$\{([A-Za-z_]\w*)\}"
 # The same for plugins: $vault:path or ${vault:path}. The name before the colon is in lower case, as variables are not:
 # "$USER:$PASSWORD" are two variables.
 _OF_PLUGIN = re.compile(r"\$(?:([a-z][a-z0-9_.+-]*:.+)|\{([a-z][a-z0-9_.+-]*:[^}]+)\})", re.ASCII)
-_EMBEDDED_OF_PLUGIN = re.compile(r"(?<!\S)\$([a-z][a-z0-9_.+-]*:\S+)|\$\{([a-z][a-z0-9_.+-]*:[^}]+)\}", re.ASCII)
+_EMBEDDED_OF_PLUGIN = re.compile(
+    r"(?<!\S)\$([a-z][a-z0-9_.+-]*:\S+)|\$\{([a-z][a-z0-9_.+-]*:[^}]+)\}", re.ASCII
+)
 
 Resolve = Callable[[str], str]
 """Returns the secret that `vault:path` refers to. Raises UnresolvedError."""
@@ -116,7 +118,10 @@ class References:
         parts = []
         end = 0
         for found in _EMBEDDED_OF_PLUGIN.finditer(value):
-            parts += [_EMBEDDED_REFERENCE.sub(look_up_variable, value[end : found.start()]), look_up_secret(found)]
+            parts += [
+                _EMBEDDED_REFERENCE.sub(look_up_variable, value[end : found.start()]),
+                look_up_secret(found),
+            ]
             end = found.end()
         parts.append(_EMBEDDED_REFERENCE.sub(look_up_variable, value[end:]))
         if self.missing(before):

@@ -30,7 +30,9 @@ def replace_file(path: Path, old: bytes | None, new: bytes, *, backup: bool = Tr
         if copy is not None:
             _put(copy, old, like=target)
         if target.read_bytes() != old:
-            raise ConfigError("the file has changed in the meantime; nothing was written", path=str(path))
+            raise ConfigError(
+                "the file has changed in the meantime; nothing was written", path=str(path)
+            )
         _put(target, new, like=target)
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror or error}", path=str(path)) from None

@@ -7,10 +7,16 @@ from typing import Any
 
 import msgspec
 
+from llms_core.config.conversion_shape import Conversions, ImageConversion
 from llms_core.config.described import describe
 from llms_core.config.llms_py.shape import LlmsPyBlock, LlmsPyDefaults, LlmsPyFile, LlmsPyLimits
 from llms_core.config.price_shape import Cost, PriceRow
-from llms_core.config.shape import Conversions, ImageConversion, Modalities, ModelEntry, Parameters, TokenLimits
+from llms_core.config.shape import (
+    Modalities,
+    ModelEntry,
+    Parameters,
+    TokenLimits,
+)
 from llms_core.openai_compatible import OPENAI_COMPATIBLE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,7 +35,10 @@ def schema() -> dict[str, Any]:
     for struct in CLOSED:
         definitions[struct.__name__]["additionalProperties"] = False
     _close_block(definitions[LlmsPyBlock.__name__])
-    describe(definitions, (*CLOSED, LlmsPyBlock, LlmsPyDefaults, ModelEntry, Cost, TokenLimits, Modalities))
+    describe(
+        definitions,
+        (*CLOSED, LlmsPyBlock, LlmsPyDefaults, ModelEntry, Cost, TokenLimits, Modalities),
+    )
     for definition in definitions.values():
         drop_null_defaults(definition)
     return {"$schema": DIALECT, "title": "llms.json", **top, "$defs": definitions}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from llms_core.config.conversion_shape import Conversions
 from llms_core.config.price_shape import Cost, PriceRow, TokenCount
 
 #: A path, with or without a query.
@@ -21,9 +22,12 @@ class TokenLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A model's limits, in tokens; not used."""
 
     context: Annotated[
-        TokenCount | None, Meta(examples=[131072], description="For prompt and completion together.")
+        TokenCount | None,
+        Meta(examples=[131072], description="For prompt and completion together."),
     ] = None
-    output: Annotated[TokenCount | None, Meta(examples=[16384], description="For the completion.")] = None
+    output: Annotated[
+        TokenCount | None, Meta(examples=[16384], description="For the completion.")
+    ] = None
 
 
 class Modalities(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -40,18 +44,26 @@ class ModelEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     id: Annotated[
         str | None,
-        Meta(examples=["moonshotai/kimi-k2"], description="The provider's id, if it is not the name of this entry."),
+        Meta(
+            examples=["moonshotai/kimi-k2"],
+            description="The provider's id, if it is not the name of this entry.",
+        ),
     ] = None
     name: Annotated[
         str | None,
-        Meta(examples=["Kimi K2"], description="The display name; with `lenient_names`, clients may use it, too."),
+        Meta(
+            examples=["Kimi K2"],
+            description="The display name; with `lenient_names`, clients may use it, too.",
+        ),
     ] = None
     #: what the model costs
     cost: Annotated[Cost | None, Meta(examples=[{"input": 0.5, "output": 2.5}])] = None
     #: the model's limits
     limit: Annotated[TokenLimits | None, Meta(examples=[{"context": 131072}])] = None
     #: what it reads and writes; not used
-    modalities: Annotated[Modalities | None, Meta(examples=[{"input": ["text"], "output": ["text"]}])] = None
+    modalities: Annotated[
+        Modalities | None, Meta(examples=[{"input": ["text"], "output": ["text"]}])
+    ] = None
 
 
 class Parameters(msgspec.Struct, kw_only=True):
@@ -64,11 +76,17 @@ class Parameters(msgspec.Struct, kw_only=True):
     #: how many alternatives are listed for each token
     top_logprobs: Annotated[Annotated[int, Meta(ge=0, le=20)] | None, Meta(examples=[3])] = None
     #: makes repetitions less likely, the more often a token has occurred
-    frequency_penalty: Annotated[Annotated[float, Meta(ge=-2, le=2)] | None, Meta(examples=[0.5])] = None
+    frequency_penalty: Annotated[
+        Annotated[float, Meta(ge=-2, le=2)] | None, Meta(examples=[0.5])
+    ] = None
     #: makes tokens less likely that have occurred
-    presence_penalty: Annotated[Annotated[float, Meta(ge=-2, le=2)] | None, Meta(examples=[0.5])] = None
+    presence_penalty: Annotated[
+        Annotated[float, Meta(ge=-2, le=2)] | None, Meta(examples=[0.5])
+    ] = None
     #: the most tokens of an answer, thinking included
-    max_completion_tokens: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(examples=[4096])] = None
+    max_completion_tokens: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(examples=[4096])] = (
+        None
+    )
     #: the number of answers
     n: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(examples=[1])] = None
     #: whether tools may be called at the same time
@@ -90,7 +108,8 @@ class Parameters(msgspec.Struct, kw_only=True):
     #: how long answers are: `low`, `medium` or `high`
     verbosity: Annotated[str | None, Meta(examples=["low"])] = None
     enable_thinking: Annotated[
-        bool | None, Meta(examples=[True], description="Whether models with this switch think first.")
+        bool | None,
+        Meta(examples=[True], description="Whether models with this switch think first."),
     ] = None
 
 
@@ -99,7 +118,9 @@ class ProviderBlock(Parameters, kw_only=True):
 
     enabled: Annotated[
         bool,
-        Meta(description="Whether the provider may be used. If it needs a key, it is not used without."),
+        Meta(
+            description="Whether the provider may be used. If it needs a key, it is not used without."
+        ),
     ] = True
     type: Annotated[
         str | None,
@@ -150,7 +171,10 @@ class ProviderBlock(Parameters, kw_only=True):
     ] = None
     api_key: Annotated[
         str | None,
-        Meta(examples=["$MY_KEY"], description="`$NAME` or `${NAME}` for an environment variable, or the key itself."),
+        Meta(
+            examples=["$MY_KEY"],
+            description="`$NAME` or `${NAME}` for an environment variable, or the key itself.",
+        ),
     ] = None
     env: Annotated[
         list[str] | None,
@@ -162,7 +186,8 @@ class ProviderBlock(Parameters, kw_only=True):
     needs_key: Annotated[
         bool | None,
         Meta(
-            examples=[True], description="Whether the provider is of no use without a key. By default as for its type."
+            examples=[True],
+            description="Whether the provider is of no use without a key. By default as for its type.",
         ),
     ] = None
     models: Annotated[
@@ -186,11 +211,17 @@ class ProviderBlock(Parameters, kw_only=True):
     ] = None
     include_models: Annotated[
         str | None,
-        Meta(examples=["^moonshotai/"], description="Offer only models whose id matches this regular expression."),
+        Meta(
+            examples=["^moonshotai/"],
+            description="Offer only models whose id matches this regular expression.",
+        ),
     ] = None
     exclude_models: Annotated[
         str | None,
-        Meta(examples=["preview"], description="Do not offer models whose id matches this regular expression."),
+        Meta(
+            examples=["preview"],
+            description="Do not offer models whose id matches this regular expression.",
+        ),
     ] = None
     model_prefix: Annotated[
         str | None,
@@ -216,7 +247,10 @@ class ProviderBlock(Parameters, kw_only=True):
     ] = None
     default_pricing: Annotated[
         PriceRow | None,
-        Meta(examples=[{"input": "0", "output": "0"}], description="The price of models without one of their own."),
+        Meta(
+            examples=[{"input": "0", "output": "0"}],
+            description="The price of models without one of their own.",
+        ),
     ] = None
     headers: Annotated[
         dict[str, str] | None,
@@ -226,7 +260,8 @@ class ProviderBlock(Parameters, kw_only=True):
         ),
     ] = None
     force: Annotated[
-        dict[str, Any] | None, Meta(examples=[{"temperature": 0}], description="Parameters that override the client's.")
+        dict[str, Any] | None,
+        Meta(examples=[{"temperature": 0}], description="Parameters that override the client's."),
     ] = None
     pass_through: Annotated[
         bool,
@@ -286,7 +321,10 @@ class Defaults(msgspec.Struct, kw_only=True):
 
     headers: Annotated[
         dict[str, str] | None,
-        Meta(examples=[{"User-Agent": "llms"}], description="HTTP headers of each request to every provider."),
+        Meta(
+            examples=[{"User-Agent": "llms"}],
+            description="HTTP headers of each request to every provider.",
+        ),
     ] = None
     text: Annotated[
         Template | None,
@@ -296,45 +334,26 @@ class Defaults(msgspec.Struct, kw_only=True):
         ),
     ] = None
     image: Annotated[
-        Template | None, Meta(examples=[{"model": "qwen3"}], description="The same for `llms --image`.")
+        Template | None,
+        Meta(examples=[{"model": "qwen3"}], description="The same for `llms --image`."),
     ] = None
     audio: Annotated[
-        Template | None, Meta(examples=[{"model": "qwen3"}], description="The same for `llms --audio`.")
+        Template | None,
+        Meta(examples=[{"model": "qwen3"}], description="The same for `llms --audio`."),
     ] = None
-    file: Annotated[Template | None, Meta(examples=[{"model": "qwen3"}], description="The same for `llms --file`.")] = (
-        None
-    )
+    file: Annotated[
+        Template | None,
+        Meta(examples=[{"model": "qwen3"}], description="The same for `llms --file`."),
+    ] = None
     check: Annotated[
         Template | None,
         Meta(
-            examples=[{"messages": [{"role": "user", "content": "1+1="}], "max_completion_tokens": 16}],
+            examples=[
+                {"messages": [{"role": "user", "content": "1+1="}], "max_completion_tokens": 16}
+            ],
             description="The request that `llms check` sends.",
         ),
     ] = None
-
-
-#: WIDTHxHEIGHT in pixels.
-SIZE_PATTERN = r"^\s*[1-9]\d{0,5}\s*x\s*[1-9]\d{0,5}\s*$"
-
-
-class ImageConversion(msgspec.Struct, kw_only=True):
-    """When images in chats are made smaller, with Pillow. Without any member, none is."""
-
-    max_size: Annotated[
-        Annotated[str, Meta(pattern=SIZE_PATTERN)] | None,
-        Meta(description="The largest width and height, in pixels. By default 1536x1024.", examples=["1536x1024"]),
-    ] = None
-    max_length: Annotated[
-        Annotated[int, Meta(ge=1, extra={"unit": "bytes"})] | None,
-        Meta(examples=[1572864], description="The largest file, in bytes. By default 1572864."),
-    ] = None
-
-
-class Conversions(msgspec.Struct, kw_only=True):
-    """What is changed in requests before they are sent."""
-
-    #: when images in chats are made smaller; needs Pillow
-    image: ImageConversion | None = None
 
 
 class File(msgspec.Struct, kw_only=True):

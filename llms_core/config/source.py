@@ -87,7 +87,9 @@ class Source:
 
     def warn_of_missing_keys(self) -> None:
         """Warn once of all providers without a key: a file such as that of `llms init` has a dozen of them."""
-        keyless = {path: lack for path, lack in self._keyless.items() if self._addition_in(path) is None}
+        keyless = {
+            path: lack for path, lack in self._keyless.items() if self._addition_in(path) is None
+        }
         if len(keyless) == 1:
             [(path, lack)] = keyless.items()
             self.warn(path, f"left out: {NO_KEY}: {lack}")
@@ -111,7 +113,9 @@ class Source:
             raise error
         self.warnings.append(str(error))
 
-    def known_members(self, members: RawMembers, names: Collection[str], path: JsonPath) -> RawMembers:
+    def known_members(
+        self, members: RawMembers, names: Collection[str], path: JsonPath
+    ) -> RawMembers:
         """Return the members whose names are known, and report the others (K-24)."""
         known = {}
         for name, value in members.items():
@@ -134,9 +138,13 @@ class Source:
         hook: DecodeHook | None = None,
     ) -> T: ...
     @overload
-    def decode(self, raw: Raw | bytes, kind: Any, path: JsonPath, hook: DecodeHook | None = None) -> Any: ...
+    def decode(
+        self, raw: Raw | bytes, kind: Any, path: JsonPath, hook: DecodeHook | None = None
+    ) -> Any: ...
 
-    def decode(self, raw: Raw | bytes, kind: Any, path: JsonPath, hook: DecodeHook | None = None) -> Any:
+    def decode(
+        self, raw: Raw | bytes, kind: Any, path: JsonPath, hook: DecodeHook | None = None
+    ) -> Any:
         """Decode a value of a type. Raises ConfigError that names the wrong member."""
 
         def check(value: Any) -> object:
@@ -171,7 +179,9 @@ class Source:
     def _parse(self) -> RawMembers:
         """Return the top-level members. Python's parser comes first, for its line numbers and duplicate names."""
         if not self.text.strip():
-            raise ConfigError("the file is empty", path=self.path, hint='the minimum is {"providers": {}}')
+            raise ConfigError(
+                "the file is empty", path=self.path, hint='the minimum is {"providers": {}}'
+            )
         try:
             top = self._top()
         except json.JSONDecodeError as error:
@@ -219,7 +229,9 @@ class Source:
         found = find_duplicate(self.text)
         if found is None:
             return ConfigError(message, path=self.path, hint=hint)
-        message = f"the member is defined twice, in lines {found.first_line} and {found.second_line}"
+        message = (
+            f"the member is defined twice, in lines {found.first_line} and {found.second_line}"
+        )
         return ConfigError(
             message,
             path=self.path,
@@ -264,4 +276,6 @@ def _decode_text(data: bytes, path: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError("the file is not UTF-8", path=path, line=line, hint="save it as UTF-8") from None
+        raise ConfigError(
+            "the file is not UTF-8", path=path, line=line, hint="save it as UTF-8"
+        ) from None

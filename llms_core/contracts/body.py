@@ -33,7 +33,16 @@ class RequestBody(Generic[View]):
     view again, so that a changed message, default or parameter is always what is sent.
     """
 
-    __slots__ = ("_decode_view", "_members", "context", "dropped", "members", "native", "untranslatable", "view")
+    __slots__ = (
+        "_decode_view",
+        "_members",
+        "context",
+        "dropped",
+        "members",
+        "native",
+        "untranslatable",
+        "view",
+    )
 
     def __init__(
         self,
@@ -95,19 +104,38 @@ class RequestBody(Generic[View]):
         if not changes.keys().isdisjoint(self.view.__struct_fields__):  # type: ignore[attr-defined]
             view = self._decode_view(msgspec.json.encode(members))
         return RequestBody(
-            members, view, self._decode_view, self.context, self.dropped, untranslatable=self.untranslatable
+            members,
+            view,
+            self._decode_view,
+            self.context,
+            self.dropped,
+            untranslatable=self.untranslatable,
         )
 
     def with_context(self, context: Any, dropped: tuple[str, ...] = ()) -> RequestBody[View]:
         """The same body with what its dialect has to remember, and what it could not translate."""
         return RequestBody(
-            self._members, self.view, self._decode_view, context, dropped, self.native, self.untranslatable
+            self._members,
+            self.view,
+            self._decode_view,
+            context,
+            dropped,
+            self.native,
+            self.untranslatable,
         )
 
-    def with_original(self, native: NativeRequest, untranslatable: RequestError | None = None) -> RequestBody[View]:
+    def with_original(
+        self, native: NativeRequest, untranslatable: RequestError | None = None
+    ) -> RequestBody[View]:
         """The same body with the request in the client's own protocol, and the reason if nobody else can serve it."""
         return RequestBody(
-            self._members, self.view, self._decode_view, self.context, self.dropped, native, untranslatable
+            self._members,
+            self.view,
+            self._decode_view,
+            self.context,
+            self.dropped,
+            native,
+            untranslatable,
         )
 
     def translated(self) -> RequestBody[View]:
@@ -115,7 +143,12 @@ class RequestBody(Generic[View]):
         if self.native is None:
             return self
         return RequestBody(
-            self._members, self.view, self._decode_view, self.context, self.dropped, untranslatable=self.untranslatable
+            self._members,
+            self.view,
+            self._decode_view,
+            self.context,
+            self.dropped,
+            untranslatable=self.untranslatable,
         )
 
     def copy_members(self) -> dict[str, Raw]:
@@ -250,9 +283,13 @@ class BodyDecoder(Generic[View]):
         except msgspec.ValidationError as error:
             raise _invalid_member(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RequestError(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+            raise RequestError(
+                f"The request body is not valid JSON: {error}", code="invalid_json"
+            ) from None
         except RecursionError:
-            raise RequestError("The request body is nested too deeply", code="invalid_json") from None
+            raise RequestError(
+                "The request body is nested too deeply", code="invalid_json"
+            ) from None
         return RequestBody(members, view, self._decode_view)
 
     def assemble(self, members: dict[str, Raw]) -> RequestBody[View]:
@@ -267,7 +304,9 @@ class BodyDecoder(Generic[View]):
         return RequestBody(members, view, self._decode_view)
 
 
-def _first_of(common: Callable[[bytes], View], general: Callable[[bytes], View]) -> Callable[[bytes], View]:
+def _first_of(
+    common: Callable[[bytes], View], general: Callable[[bytes], View]
+) -> Callable[[bytes], View]:
     def decode(data: bytes) -> View:
         try:
             return common(data)
@@ -283,7 +322,11 @@ def _invalid_member(text: str) -> RequestError:
     message, param = found.groups() if found else (text, "")
     if missing := _MISSING.match(message):
         param = f"{param}.{missing[1]}" if param else missing[1]
-        return RequestError(f"Missing required parameter: '{param}'", param=param, code="missing_required_parameter")
+        return RequestError(
+            f"Missing required parameter: '{param}'", param=param, code="missing_required_parameter"
+        )
     if not param:
         return RequestError(f"The request body must be a JSON object: {message}")
-    return RequestError(f"Invalid value for '{param}': {message}", param=param, code="invalid_value")
+    return RequestError(
+        f"Invalid value for '{param}': {message}", param=param, code="invalid_value"
+    )

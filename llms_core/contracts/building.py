@@ -104,7 +104,12 @@ def choice_of(
     if tool_calls:
         members["tool_calls"] = [tool_call.as_openai() for tool_call in tool_calls]
     members.update(message)
-    return {"index": index, "message": members, "logprobs": logprobs, "finish_reason": finish_reason}
+    return {
+        "index": index,
+        "message": members,
+        "logprobs": logprobs,
+        "finish_reason": finish_reason,
+    }
 
 
 def completion_of(
@@ -147,7 +152,9 @@ class Chunks:
         """Use the provider's own id. To be called before the first chunk is built."""
         self._envelope["id"] = id
 
-    def text(self, text: str, *, index: int = 0, logprobs: Mapping[str, Any] | None = None) -> Chunk:
+    def text(
+        self, text: str, *, index: int = 0, logprobs: Mapping[str, Any] | None = None
+    ) -> Chunk:
         """Build a chunk with a piece of the answer."""
         return self.delta({"content": text}, index=index, logprobs=logprobs)
 
@@ -156,7 +163,14 @@ class Chunks:
         return self.delta({"reasoning_content": text}, index=index)
 
     def call_begins(
-        self, number: int, id: str, name: str, arguments: str = "", *, extra: Mapping[str, Any] = {}, index: int = 0
+        self,
+        number: int,
+        id: str,
+        name: str,
+        arguments: str = "",
+        *,
+        extra: Mapping[str, Any] = {},
+        index: int = 0,
     ) -> Chunk:
         """Build a chunk that begins a tool call. `number` counts the calls of a choice from 0.
 

@@ -243,7 +243,9 @@ def _linked(member: str, url: str, *, detail: str | None = None) -> Media:
     return _media(kind, url, guessed_type or f"{kind}/*", detail=detail)
 
 
-def _media(kind: Kind, value: str, mime: str, *, filename: str | None = None, detail: str | None = None) -> Media:
+def _media(
+    kind: Kind, value: str, mime: str, *, filename: str | None = None, detail: str | None = None
+) -> Media:
     """Return the media of a data URI, a URL or base64. `mime` is used unless a data URI has its own."""
     uri = _DATA_URI.match(value)
     if uri is not None:

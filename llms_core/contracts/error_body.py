@@ -87,7 +87,10 @@ def describes_error(body: bytes) -> bool:
         return False
     if not isinstance(value, dict):
         return False
-    if any(value.get(name) for name in _WRAPPERS) or "error" in (value.get("object"), value.get("type")):
+    if any(value.get(name) for name in _WRAPPERS) or "error" in (
+        value.get("object"),
+        value.get("type"),
+    ):
         return True
     error = _innermost(value)
     if _is_problem(error):
@@ -140,7 +143,10 @@ def _innermost(value: Json) -> Json:
 def _failed_status(value: Json) -> Json | None:
     for name in _STATUS_WRAPPERS:
         status = value.get(name)
-        if isinstance(status, dict) and str(_value(status, _CODES) or "").lower() not in _SUCCESS_CODES:
+        if (
+            isinstance(status, dict)
+            and str(_value(status, _CODES) or "").lower() not in _SUCCESS_CODES
+        ):
             return status
     return None
 

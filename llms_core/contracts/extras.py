@@ -58,7 +58,9 @@ def encoded(extras: Mapping[str, Extra]) -> Raw:
     return encode_raw(extras)
 
 
-def applied(body: RequestBody[Any], owners: frozenset[str]) -> tuple[RequestBody[Any], tuple[str, ...]]:
+def applied(
+    body: RequestBody[Any], owners: frozenset[str]
+) -> tuple[RequestBody[Any], tuple[str, ...]]:
     """Return the request as a provider gets it that understands `owners`, and the names of what it lacks.
 
     Raises Unsupported if it lacks a required parameter. A member that no dialect has written is left as it is.

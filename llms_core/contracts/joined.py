@@ -38,7 +38,9 @@ def joined(chunks: Iterable[Chunk]) -> bytes:
             _add_choice(choices.setdefault(choice.get("index", 0), {}), choice)
         completion.update(members)
     completion["object"] = "chat.completion"
-    completion["choices"] = [{"index": index, **_whole_choice(choices[index])} for index in sorted(choices)]
+    completion["choices"] = [
+        {"index": index, **_whole_choice(choices[index])} for index in sorted(choices)
+    ]
     return msgspec.json.encode(completion)
 
 
@@ -60,7 +62,9 @@ def _add_choice(known: Json, choice: Mapping[str, Any]) -> None:
 
 
 def _whole_choice(known: Json) -> Json:
-    choice = {name: value for name, value in known.items() if name not in ("index", "delta", "logprobs")}
+    choice = {
+        name: value for name, value in known.items() if name not in ("index", "delta", "logprobs")
+    }
     message = _finished(known.get("delta", {}))
     has_calls = bool(message.get("tool_calls") or message.get("function_call"))
     if message.get("content") is None:
@@ -94,7 +98,9 @@ def _merge(known: Json, delta: Mapping[str, Any]) -> None:
 
 def _extended(known: Any, entries: list[Any]) -> Any:
     """Return a list with further entries; those that have an `index` are merged into the entry of that index."""
-    if entries and all(isinstance(entry, dict) and isinstance(entry.get("index"), int) for entry in entries):
+    if entries and all(
+        isinstance(entry, dict) and isinstance(entry.get("index"), int) for entry in entries
+    ):
         indexed = known if isinstance(known, _Entries) else _Entries()
         for entry in entries:
             _merge(indexed.setdefault(entry["index"], {}), entry)

@@ -30,4 +30,6 @@ def is_keep_alive(name: str, data: bytes) -> bool:
     if not isinstance(value, dict):
         return False
     kinds = [value.get(member) for member in ("type", "event", "object")]
-    return any(isinstance(kind, str) and kind.lower() in _NAMES for kind in kinds) or _NAMES.issuperset(value)
+    return any(
+        isinstance(kind, str) and kind.lower() in _NAMES for kind in kinds
+    ) or _NAMES.issuperset(value)

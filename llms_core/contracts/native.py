@@ -58,7 +58,9 @@ def with_model(body: bytes, model: str) -> bytes:
             return replaced
     members = decode_members(body)
     current = bytes(members.get("model", b""))
-    name = next((found for found in _NAME.finditer(body) if body.startswith(current, found.end())), None)
+    name = next(
+        (found for found in _NAME.finditer(body) if body.startswith(current, found.end())), None
+    )
     if current and name is not None:
         replaced = _spliced(body, name.end(), name.end() + len(current), replacement)
         # The same text may also be somewhere inside, before the member itself.

@@ -59,7 +59,9 @@ def decode(data: bytes) -> RerankBody:
     for index, text in enumerate(body.view.texts):
         if not text:
             param = f"documents[{index}]"
-            raise RequestError(f"Invalid value for '{param}': it is empty", param=param, code="invalid_value")
+            raise RequestError(
+                f"Invalid value for '{param}': it is empty", param=param, code="invalid_value"
+            )
     return body
 
 

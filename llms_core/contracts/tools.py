@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 #: The member that holds the arguments of an earlier call if they are not a JSON object.
 INVALID_ARGUMENTS = "invalid_arguments"
 
-JSON_INSTRUCTION = "Answer with one JSON object and nothing else: no code fence, no text before or after it."
+JSON_INSTRUCTION = (
+    "Answer with one JSON object and nothing else: no code fence, no text before or after it."
+)
 """Tells a model without a mode for it to answer with a JSON object (`response_format` of the type `json_object`)."""
 
 
@@ -66,7 +68,8 @@ class Called(msgspec.Struct):
         if value is None:
             return {}
         log.warning(
-            "The arguments of an earlier call of %.100r are not a JSON object: sent as text", self.function.name
+            "The arguments of an earlier call of %.100r are not a JSON object: sent as text",
+            self.function.name,
         )
         return {INVALID_ARGUMENTS: self.function.arguments}
 
@@ -140,7 +143,9 @@ def functions_of(tools: Sequence[msgspec.Raw]) -> list[Function]:
     for number, raw in enumerate(tools):
         tool = _decode(raw, _Tool, f"tools[{number}]")
         if tool.type != "function" or tool.function is None:
-            raise Unsupported(f"Tools of type '{tool.type}' are not supported here", param=f"tools[{number}].type")
+            raise Unsupported(
+                f"Tools of type '{tool.type}' are not supported here", param=f"tools[{number}].type"
+            )
         found.append(tool.function)
     return found
 
@@ -173,7 +178,10 @@ def _called(raw: Raw) -> Called:
         if call.type in (None, "function"):
             missing = "messages[].tool_calls[].function"
             raise RequestError(f"Missing required parameter: '{missing}'", param=missing)
-        raise Unsupported(f"Calls of tools of type '{call.type}' are not supported here", param="messages[].tool_calls")
+        raise Unsupported(
+            f"Calls of tools of type '{call.type}' are not supported here",
+            param="messages[].tool_calls",
+        )
     return Called(
         # Some clients send the decoded object, or null, instead of text.
         function=CalledFunction(call.function.name, text_of_json(call.function.arguments)),
@@ -202,7 +210,10 @@ def tool_choice(call: ChatCall) -> ToolChoice | None:
             return ToolChoice(mode)
         case {"type": "function", "function": {"name": str(name)}}:
             return ToolChoice("required", (name,))
-        case {"type": "allowed_tools", "allowed_tools": {"mode": "auto" | "required" as mode, "tools": list(tools)}}:
+        case {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": "auto" | "required" as mode, "tools": list(tools)},
+        }:
             names = _allowed_names(tools)
             if names is not None:
                 return ToolChoice(mode, names)
@@ -229,4 +240,6 @@ def _decode(raw: msgspec.Raw, type_: type[T], param: str) -> T:
     try:
         return msgspec.json.decode(raw, type=type_)
     except UNREADABLE as error:
-        raise RequestError(f"Invalid value for '{param}': {error}", param=param, code="invalid_value") from None
+        raise RequestError(
+            f"Invalid value for '{param}': {error}", param=param, code="invalid_value"
+        ) from None

@@ -72,7 +72,9 @@ def check_vectors(vectors: Sequence[Vector], count: int) -> int:
         raise _bad_answer(f"a vector has {dimensions} dimensions")
     for index, each in enumerate(vectors):
         if len(each) != dimensions:
-            raise _bad_answer(f"vector {index} has {len(each)} dimensions, and vector 0 has {dimensions}")
+            raise _bad_answer(
+                f"vector {index} has {len(each)} dimensions, and vector 0 has {dimensions}"
+            )
         if not _is_finite(each):
             raise _bad_answer(f"vector {index} has numbers that are not finite float32")
     return dimensions
@@ -102,4 +104,6 @@ def in_order(vectors: Sequence[Vector], indexes: Sequence[int | None]) -> Sequen
 
 
 def _bad_answer(reason: str) -> ProviderError:
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer has no usable embeddings: {reason}", status=200)
+    return ProviderError(
+        ErrorKind.BAD_RESPONSE, f"The answer has no usable embeddings: {reason}", status=200
+    )

@@ -12,7 +12,15 @@ import msgspec
 from llms_core.contracts.chunk import Chunk
 from llms_core.contracts.completion import Usage
 from llms_core.contracts.request import ChatBody, ChatRequest, decode
-from llms_core.dialects import MODEL, Dialect, ErrorResponse, IncomingRequest, OpenApi, openai_error, sse
+from llms_core.dialects import (
+    MODEL,
+    Dialect,
+    ErrorResponse,
+    IncomingRequest,
+    OpenApi,
+    openai_error,
+    sse,
+)
 from llms_core.dialects.metadata import Metadata, with_metadata
 from llms_core.operations import Answer
 from llms_core.operations.chat import CHAT

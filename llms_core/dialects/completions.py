@@ -42,7 +42,9 @@ def _decode(request: IncomingRequest) -> ChatBody:
     members = body.copy_members()
     prompts = [legacy.prompt] if isinstance(legacy.prompt, str) else legacy.prompt
     if len(prompts) != 1 or not isinstance(prompts[0], str):
-        raise RequestError("Exactly one prompt is supported, as a text", param="prompt", code="unsupported")
+        raise RequestError(
+            "Exactly one prompt is supported, as a text", param="prompt", code="unsupported"
+        )
     requested = {
         "suffix": bool(legacy.suffix),
         "echo": bool(legacy.echo),
@@ -51,7 +53,9 @@ def _decode(request: IncomingRequest) -> ChatBody:
     }
     for name, is_requested in requested.items():
         if is_requested:
-            raise RequestError(f"'{name}' is not supported by chat models", param=name, code="unsupported")
+            raise RequestError(
+                f"'{name}' is not supported by chat models", param=name, code="unsupported"
+            )
     for name in _LEGACY_ONLY:
         members.pop(name, None)
     members["messages"] = Raw(_encode([{"role": "user", "content": prompts[0]}]))
@@ -61,7 +65,9 @@ def _decode(request: IncomingRequest) -> ChatBody:
 def _encode_answer(answer: Answer, body: ChatBody) -> bytes:
     completion: dict[str, Any] = msgspec.json.decode(answer.data)
     completion["object"] = "text_completion"
-    completion["choices"] = [_text_choice(choice, choice["message"]) for choice in completion.get("choices") or ()]
+    completion["choices"] = [
+        _text_choice(choice, choice["message"]) for choice in completion.get("choices") or ()
+    ]
     return _encode(completion)
 
 
@@ -71,13 +77,17 @@ class TextStreamWriter(ChatStreamWriter):
     def write(self, chunks: Sequence[Chunk]) -> bytes:
         """Chunks that arrived together; the usage chunk is left out unless `include_usage`."""
         include_usage = self.include_usage
-        return sse.events([_text_chunk(chunk.data) for chunk in chunks if include_usage or not chunk.usage])
+        return sse.events(
+            [_text_chunk(chunk.data) for chunk in chunks if include_usage or not chunk.usage]
+        )
 
 
 def _text_chunk(data: bytes) -> bytes:
     chunk: dict[str, Any] = msgspec.json.decode(data)
     chunk["object"] = "text_completion"
-    chunk["choices"] = [_text_choice(choice, choice.get("delta", {})) for choice in chunk.get("choices") or ()]
+    chunk["choices"] = [
+        _text_choice(choice, choice.get("delta", {})) for choice in chunk.get("choices") or ()
+    ]
     return _encode(chunk)
 
 

@@ -84,8 +84,13 @@ async def _encode_slowly(embeddings: Embeddings, body: EmbeddingBody) -> bytes:
     return _joined(embeddings, body, data)
 
 
-def _objects(vectors: Sequence[Vector], start: int, written: Callable[[Vector], bytes]) -> list[_RawObject]:
-    return [_RawObject("embedding", index, Raw(written(each))) for index, each in enumerate(vectors, start)]
+def _objects(
+    vectors: Sequence[Vector], start: int, written: Callable[[Vector], bytes]
+) -> list[_RawObject]:
+    return [
+        _RawObject("embedding", index, Raw(written(each)))
+        for index, each in enumerate(vectors, start)
+    ]
 
 
 def _joined(embeddings: Embeddings, body: EmbeddingBody, data: list[_RawObject]) -> bytes:

@@ -105,6 +105,8 @@ GENERATIONS = Dialect(
     ),
 )
 EDITS = _form_dialect(images.EDITS, "/v1/images/edits", "Edited images", "EditImages")
-VARIATIONS = _form_dialect(images.VARIATIONS, "/v1/images/variations", "Variations of an image", "VaryImage")
+VARIATIONS = _form_dialect(
+    images.VARIATIONS, "/v1/images/variations", "Variations of an image", "VaryImage"
+)
 
 DIALECTS = (GENERATIONS, EDITS, VARIATIONS)

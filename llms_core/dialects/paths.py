@@ -47,7 +47,9 @@ def pattern(path: str) -> re.Pattern[str]:
     """Return a regular expression for the paths of a template, with a group for each parameter."""
     texts = _PARAMETER.split(path)
     # Texts and names of parameters alternate.
-    pieces = [f"(?P<{text}>.+)" if number % 2 else re.escape(text) for number, text in enumerate(texts)]
+    pieces = [
+        f"(?P<{text}>.+)" if number % 2 else re.escape(text) for number, text in enumerate(texts)
+    ]
     return re.compile("".join(pieces), re.DOTALL)
 
 
@@ -55,7 +57,9 @@ class PathTable(Generic[T]):
     """Finds what is registered for a path. Fixed paths come first, then templates, the longest first."""
 
     def __init__(self, entries: Mapping[str, T]):
-        self._fixed = {path: (entry, _NOTHING) for path, entry in entries.items() if not parameters(path)}
+        self._fixed = {
+            path: (entry, _NOTHING) for path, entry in entries.items() if not parameters(path)
+        }
         templates = sorted((path for path in entries if parameters(path)), key=len, reverse=True)
         self._templates = [(pattern(path), entries[path]) for path in templates]
 

@@ -12,7 +12,15 @@ from typing import Any
 import msgspec
 
 from llms_core.contracts.rerank import RerankBody, RerankRequest, decode
-from llms_core.dialects import MODEL, Dialect, ErrorResponse, FailedAttempt, IncomingRequest, OpenApi, openai_error
+from llms_core.dialects import (
+    MODEL,
+    Dialect,
+    ErrorResponse,
+    FailedAttempt,
+    IncomingRequest,
+    OpenApi,
+    openai_error,
+)
 from llms_core.operations.rerank import RERANK as OPERATION
 from llms_core.operations.rerank import RankedAnswer
 
@@ -47,7 +55,9 @@ def _encode(answer: Any, body: RerankBody) -> bytes:
 
 
 def _encode_for_cohere(answer: Any, body: RerankBody) -> bytes:
-    return msgspec.json.encode(_members(answer, body, with_documents=bool(body.view.return_documents)))
+    return msgspec.json.encode(
+        _members(answer, body, with_documents=bool(body.view.return_documents))
+    )
 
 
 def _members(answer: RankedAnswer, body: RerankBody, *, with_documents: bool) -> Mapping[str, Any]:

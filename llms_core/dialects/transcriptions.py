@@ -51,6 +51,13 @@ def _dialect(operation: Transcriptions, path: str, summary: str, operation_id: s
 
 
 DIALECTS = (
-    _dialect(transcriptions.TRANSCRIPTIONS, "/v1/audio/transcriptions", "What is said in a recording", "Transcribe"),
-    _dialect(transcriptions.TRANSLATIONS, "/v1/audio/translations", "The same in English", "Translate"),
+    _dialect(
+        transcriptions.TRANSCRIPTIONS,
+        "/v1/audio/transcriptions",
+        "What is said in a recording",
+        "Transcribe",
+    ),
+    _dialect(
+        transcriptions.TRANSLATIONS, "/v1/audio/translations", "The same in English", "Translate"
+    ),
 )

@@ -12,7 +12,9 @@ _MEMBERS = frozenset({"data", "file_data", "image", "image_url", "url"})
 _FILE = re.compile(r"data:[^,]{0,200};base64,[A-Za-z0-9+/=\s]*")
 
 #: Media types of files that models read as text.
-_TEXT = re.compile(r"data:(?:text/|application/[^;,]*(?:json|xml|yaml|javascript|csv|markdown))", re.IGNORECASE)
+_TEXT = re.compile(
+    r"data:(?:text/|application/[^;,]*(?:json|xml|yaml|javascript|csv|markdown))", re.IGNORECASE
+)
 
 
 def is_file(text: str, member: str) -> bool:

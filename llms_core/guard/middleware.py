@@ -30,7 +30,9 @@ _NAMES = frozenset({"model", "stream"})
 class Guard:
     """The middleware."""
 
-    def __init__(self, rules: Sequence[Rule], *, requests: bool, answers: bool, forms: bool = False):
+    def __init__(
+        self, rules: Sequence[Rule], *, requests: bool, answers: bool, forms: bool = False
+    ):
         self._rules = rules
         self._forms = forms
         self._requests = requests

@@ -87,7 +87,9 @@ def rules_of(settings: GuardSettings, source: PluginSettings) -> Sequence[Rule]:
     for member, denies in (("deny", True), ("mask", False)):
         for position, name in enumerate(getattr(settings, member)):
             if name not in patterns:
-                raise source.error((member, position), f"there is no rule '{name}'", _hint(name, patterns))
+                raise source.error(
+                    (member, position), f"there is no rule '{name}'", _hint(name, patterns)
+                )
             is_meant = is_card_number if name == "card" else bool
             rules.append(Rule(name, patterns[name], denies, is_meant))
     _check_all_used(settings, source)
@@ -114,9 +116,13 @@ def _check_all_used(settings: GuardSettings, source: PluginSettings) -> None:
         raise source.error(("words",), "has no effect", "list the rule 'word' in `deny` or `mask`")
     for name in settings.patterns:
         if name not in used:
-            raise source.error(("patterns", name), "has no effect", f"list the rule '{name}' in `deny` or `mask`")
+            raise source.error(
+                ("patterns", name), "has no effect", f"list the rule '{name}' in `deny` or `mask`"
+            )
     if not used:
-        raise source.error((), "looks for nothing", "list rules in `deny` or `mask`: secret, email, card")
+        raise source.error(
+            (), "looks for nothing", "list rules in `deny` or `mask`: secret, email, card"
+        )
 
 
 def _hint(name: str, patterns: Mapping[str, object]) -> str:

@@ -24,5 +24,7 @@ def warnings(document: LlmsJson) -> tuple[str, ...]:
     """Return what the user should know: images are not made smaller, although the file says so."""
     if document.images is None or is_available():
         return ()
-    message = f"images are sent as they are, because Pillow is not installed; run `pip install '{EXTRA}'`"
+    message = (
+        f"images are sent as they are, because Pillow is not installed; run `pip install '{EXTRA}'`"
+    )
     return (f"{document.path}: convert.image: {message}",)

@@ -108,7 +108,10 @@ class ImageConverter:
         try:
             _, pending = await asyncio.wait(tasks.values(), timeout=REQUEST_TIMEOUT)
             if pending:
-                log.warning("%d images of a request are sent as they are: there was no time left", len(pending))
+                log.warning(
+                    "%d images of a request are sent as they are: there was no time left",
+                    len(pending),
+                )
             done = {value: task.result() for value, task in tasks.items() if task not in pending}
         finally:
             for task in tasks.values():

@@ -24,7 +24,9 @@ _BYTES_PER_CHARACTER = 50
 class Content:
     """The text of one request and of its answer. They are only put together when they are written."""
 
-    def __init__(self, operation: Operation[Any, Any], members: Mapping[str, msgspec.Raw], max_length: int):
+    def __init__(
+        self, operation: Operation[Any, Any], members: Mapping[str, msgspec.Raw], max_length: int
+    ):
         self._operation = operation
         self._members = members
         self._max_length = max_length

@@ -66,8 +66,16 @@ class Database(ABC):
             cursor.execute(claim, (number, time.time()))
             if cursor.rowcount == 0:
                 return False
-            self._insert(cursor, schema.insert("requests", schema.REQUEST_COLUMNS, placeholder), batch.requests)
-            self._insert(cursor, schema.insert("attempts", schema.ATTEMPT_COLUMNS, placeholder), batch.attempts)
+            self._insert(
+                cursor,
+                schema.insert("requests", schema.REQUEST_COLUMNS, placeholder),
+                batch.requests,
+            )
+            self._insert(
+                cursor,
+                schema.insert("attempts", schema.ATTEMPT_COLUMNS, placeholder),
+                batch.attempts,
+            )
             daily = schema.add_up("usage_daily", schema.DAILY_KEYS, placeholder)
             self._insert(cursor, daily, list(rows.days_of(batch)))
             tags = schema.add_up("usage_daily_tags", schema.TAG_KEYS, placeholder)
@@ -90,7 +98,9 @@ class Database(ABC):
             cursor.execute(f"DELETE FROM contents WHERE request_id IN ({old})", (before,))
             cursor.execute(f"DELETE FROM requests WHERE id IN ({old})", (before,))
             removed = int(cursor.rowcount)
-            cursor.execute(f"DELETE FROM batches WHERE written < {mark}", (time.time() - _BATCH_MEMORY,))
+            cursor.execute(
+                f"DELETE FROM batches WHERE written < {mark}", (time.time() - _BATCH_MEMORY,)
+            )
         return removed
 
     def newest(self) -> float | None:
@@ -165,7 +175,9 @@ class Database(ABC):
                     cursor.execute(statement)
             if version < schema.VERSION:
                 cursor.execute("DELETE FROM ledger_schema")
-                statement = schema.insert("ledger_schema", ("version", "oldest_writer"), self.placeholder)
+                statement = schema.insert(
+                    "ledger_schema", ("version", "oldest_writer"), self.placeholder
+                )
                 cursor.execute(statement, (schema.VERSION, schema.OLDEST_WRITER))
             cursor.execute("COMMIT")
         except BaseException:
@@ -181,7 +193,9 @@ class Database(ABC):
             return 0
         version, oldest_writer = found
         if oldest_writer > schema.VERSION:
-            raise Unavailable(f"{self.place} was written by a newer version of llms: upgrade llms-core")
+            raise Unavailable(
+                f"{self.place} was written by a newer version of llms: upgrade llms-core"
+            )
         return min(int(version), schema.VERSION)
 
     @abstractmethod

@@ -17,7 +17,9 @@ FILE = "ledger.sqlite3"
 """The ledger in the user's folder."""
 
 
-def database_for(settings: LedgerSettings, env: Mapping[str, str], *, reads: bool = False) -> Database:
+def database_for(
+    settings: LedgerSettings, env: Mapping[str, str], *, reads: bool = False
+) -> Database:
     """Return the database, which is not opened yet; with `reads`, for a report. Raises ConfigError."""
     if settings.url is not None:
         from llms_core.ledger.postgresql import Postgresql

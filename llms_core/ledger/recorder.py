@@ -178,7 +178,9 @@ class Recorder:
         """Take the next batch from memory."""
         records = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
         contents = [self._contents.popleft() for _ in range(len(self._contents))]
-        texts = [(record.request_id, record.started, *content.texts()) for record, content in contents]
+        texts = [
+            (record.request_id, record.started, *content.texts()) for record, content in contents
+        ]
         waiting = Waiting(records, [*self._texts, *texts])
         self._texts = ()
         return waiting
@@ -230,7 +232,9 @@ class Recorder:
         parts += [Waiting([], [texts]) for texts in waiting.texts]
         if len(parts) == 1:
             self._lost += len(waiting.records)
-            refused = [record.request_id for record in waiting.records] or [texts[0] for texts in waiting.texts]
+            refused = [record.request_id for record in waiting.records] or [
+                texts[0] for texts in waiting.texts
+            ]
             log.error("the ledger cannot hold request %s: %s", refused[0], reason)
             return True
         # The parts have numbers that follow from the batch's, so that none is written twice.
@@ -290,7 +294,9 @@ class Recorder:
     def _report(self, problem: str | None) -> None:
         """Log that a problem has begun or ended, and not for every batch."""
         if problem is not None and self._problem is None:
-            log.error("the ledger cannot be written: %s. Requests are kept and written later", problem)
+            log.error(
+                "the ledger cannot be written: %s. Requests are kept and written later", problem
+            )
         elif problem is None and self._problem is not None:
             log.warning("the ledger is written again")
         self._problem = problem

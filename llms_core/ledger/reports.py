@@ -33,7 +33,11 @@ class Usage(NamedTuple):
 
 
 def usage(
-    database: Database, by: Sequence[str], since: int, until: int, only: Mapping[str, str] | None = None
+    database: Database,
+    by: Sequence[str],
+    since: int,
+    until: int,
+    only: Mapping[str, str] | None = None,
 ) -> list[Usage]:
     """Return the sums of the days from `since` to `until`, grouped by dimensions; the dearest group first.
 
@@ -47,11 +51,15 @@ def usage(
     if "tag" in (*columns, *filters):
         table = "usage_daily_tags"
         if others := sorted({*columns, *filters} & set(DAILY_KEYS) - {"day"}):
-            raise ConfigError(f"sums by tag are not kept by {others[0]}", hint="by tag and by day is possible")
+            raise ConfigError(
+                f"sums by tag are not kept by {others[0]}", hint="by tag and by day is possible"
+            )
     mark = database.placeholder
     sums = ", ".join(f"SUM({name})" for name in MEASURES)
     selected = ", ".join([*columns, sums])
-    conditions = " AND ".join([f"day BETWEEN {mark} AND {mark}", *(f"{column} = {mark}" for column in filters)])
+    conditions = " AND ".join(
+        [f"day BETWEEN {mark} AND {mark}", *(f"{column} = {mark}" for column in filters)]
+    )
     statement = f"SELECT {selected} FROM {table} WHERE {conditions}"
     if columns:
         statement += f" GROUP BY {', '.join(columns)}"
@@ -92,7 +100,9 @@ def request(database: Database, beginning: str) -> tuple[Json, list[Json]] | Non
 def content(database: Database, request_id: str) -> tuple[str, str] | None:
     """Return the texts of a request and its answer; None if they are not kept. Raises Unavailable."""
     mark = database.placeholder
-    found = database.query(f"SELECT request, answer FROM contents WHERE request_id = {mark}", (request_id,))
+    found = database.query(
+        f"SELECT request, answer FROM contents WHERE request_id = {mark}", (request_id,)
+    )
     if found:
         return (found[0][0] or "", found[0][1] or "")
     return None

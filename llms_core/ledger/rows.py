@@ -127,7 +127,11 @@ def _attempt_row(attempt: AttemptRecord, number: int) -> Row:
 
 
 def _add_up(
-    batch: Batch, record: RequestRecord, attempts: Sequence[AttemptRecord], day: int, tags: Sequence[str]
+    batch: Batch,
+    record: RequestRecord,
+    attempts: Sequence[AttemptRecord],
+    day: int,
+    tags: Sequence[str],
 ) -> None:
     """Add a request to the sums of its day. Each attempt counts for its own model, and the request for the last one."""
     caller = _clean(record.caller) or NO_NAME
@@ -151,7 +155,14 @@ def _add_up(
             attempt.cost or 0.0,
             *(_ZEROS if tokens is None else _counts(tokens)),
         )
-        key = (day, caller, attempt.model, attempt.provider, attempt.upstream_model, record.operation)
+        key = (
+            day,
+            caller,
+            attempt.model,
+            attempt.provider,
+            attempt.upstream_model,
+            record.operation,
+        )
         _add_to(batch.daily, key, values)
         for tag in tags:
             _add_to(batch.tags, (day, tag), values)
@@ -187,7 +198,11 @@ def _priced(attempt: AttemptRecord, book: PriceBook) -> AttemptRecord:
     if attempt.cost is not None or tokens is None or attempt.usage is None:
         return attempt
     rates = book.rates(
-        attempt.base_url, attempt.provider_type, attempt.upstream_model, attempt.started, attempt.service_tier
+        attempt.base_url,
+        attempt.provider_type,
+        attempt.upstream_model,
+        attempt.started,
+        attempt.service_tier,
     )
     cost = cost_of(None, attempt.usage, tokens, lambda: rates)
     if cost is None:

@@ -144,7 +144,9 @@ def _type(column: str) -> str:
 
 def _table(name: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
     required = (*key, *(MEASURES if "daily" in name else ()))
-    lines = [f"{column} {_type(column)}{' NOT NULL' if column in required else ''}" for column in columns]
+    lines = [
+        f"{column} {_type(column)}{' NOT NULL' if column in required else ''}" for column in columns
+    ]
     return f"CREATE TABLE {name} ({', '.join(lines)}, PRIMARY KEY ({', '.join(key)}))"
 
 

@@ -26,19 +26,21 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: whether the texts of requests and answers are kept
     content: Annotated[bool, Meta(examples=[True])] = False
     #: the most characters of each such text
-    max_content: Annotated[int, Meta(ge=1, le=16 * 1024 * 1024, examples=[4096], extra={"unit": "characters"})] = (
-        64 * 1024
-    )
+    max_content: Annotated[
+        int, Meta(ge=1, le=16 * 1024 * 1024, examples=[4096], extra={"unit": "characters"})
+    ] = 64 * 1024
     #: how many days requests and attempts are kept; the daily sums stay
     retention: Annotated[float, Meta(gt=0, examples=[365], extra={"unit": "days"})] = 90.0
     #: names of members of `metadata` that are tags, such as `team`, which makes the tag `team=alpha`
     metadata_tags: Annotated[tuple[str, ...], Meta(examples=[["team"]])] = ()
     #: requests that wait in memory
-    max_queue: Annotated[int, Meta(ge=100, le=1_000_000, examples=[50_000], extra={"unit": "requests"})] = 20_000
+    max_queue: Annotated[
+        int, Meta(ge=100, le=1_000_000, examples=[50_000], extra={"unit": "requests"})
+    ] = 20_000
     #: bytes of the files in which requests wait while the database is not available
-    max_spill: Annotated[int, Meta(ge=1024 * 1024, examples=[1_073_741_824], extra={"unit": "bytes"})] = (
-        256 * 1024 * 1024
-    )
+    max_spill: Annotated[
+        int, Meta(ge=1024 * 1024, examples=[1_073_741_824], extra={"unit": "bytes"})
+    ] = 256 * 1024 * 1024
 
 
 def read(settings: PluginSettings) -> LedgerSettings:
@@ -52,8 +54,14 @@ def read(settings: PluginSettings) -> LedgerSettings:
     except ValueError:
         raise settings.error(("url",), "this is not a URL") from None
     if parts.scheme not in _POSTGRESQL:
-        raise settings.error(("url",), "the ledger is kept in SQLite or PostgreSQL", "postgresql://user@host/database")
+        raise settings.error(
+            ("url",),
+            "the ledger is kept in SQLite or PostgreSQL",
+            "postgresql://user@host/database",
+        )
     if has_password:
         hint = 'write `password = "$NAME"`, with the name of an environment variable'
-        raise settings.error(("url",), "it contains a password, and plugins.toml is a file that people share", hint)
+        raise settings.error(
+            ("url",), "it contains a password, and plugins.toml is a file that people share", hint
+        )
     return read

@@ -61,7 +61,9 @@ class Spill:
         data = _encode(Waiting(encodable, waiting.texts))
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.size() + len(data) > self._max_bytes:
-            raise OSError(f"the files in {self._folder} have reached their limit, [ledger] max_spill")
+            raise OSError(
+                f"the files in {self._folder} have reached their limit, [ledger] max_spill"
+            )
         # Sorted by name, the files of one worker are in the order in which they were written.
         self._number += 1
         path = self._folder / f"{os.getpid()}-{self._number:08}-{batch}{_SUFFIX}"

@@ -51,7 +51,12 @@ class Sqlite(Database):
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as error:
+        except (
+            sqlite3.IntegrityError,
+            sqlite3.DataError,
+            sqlite3.InterfaceError,
+            OverflowError,
+        ) as error:
             raise Unwritable(str(error)) from None
         except (sqlite3.Error, OSError) as error:
             # A connection to a file that was replaced or is damaged stays broken.

@@ -23,9 +23,10 @@ class Tags:
     def of(self, record: RequestRecord, day: int) -> Sequence[str]:
         """Return the tags by which a record of a day is added up."""
         tags: Sequence[str] = record.tags
-        if self._from_metadata and record.metadata:
-            found = (f"{name}={record.metadata[name]}" for name in self._from_metadata if name in record.metadata)
-            tags = (*tags, *found)
+        for name in self._from_metadata:
+            value = record.metadata.get(name)
+            if value is not None:
+                tags = (*tags, f"{name}={value}")
         if not tags:
             return ()
         if day != self._day:

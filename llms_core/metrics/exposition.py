@@ -34,7 +34,9 @@ class _Collector:
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         labels = {"version": __version__, "python": platform.python_version()}
-        build = GaugeMetricFamily("llms_build_info", "The version of llms-core and of Python.", labels=list(labels))
+        build = GaugeMetricFamily(
+            "llms_build_info", "The version of llms-core and of Python.", labels=list(labels)
+        )
         build.add_metric(list(labels.values()), 1)
         yield build
         for family, values in self._series.families():
@@ -42,7 +44,11 @@ class _Collector:
 
 
 def _metric(family: Family, values: Values) -> Metric:
-    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+    from prometheus_client.metrics_core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
 
     if family.kind == "histogram":
         histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)

@@ -37,8 +37,39 @@ DURATION_BOUNDS = (
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36
 )  # fmt: skip
 #: Local models take minutes to read a long prompt.
-FIRST_TOKEN_BOUNDS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0)
-BETWEEN_TOKENS_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
+FIRST_TOKEN_BOUNDS = (
+    0.02,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    2.5,
+    5.0,
+    7.5,
+    10.0,
+    20.0,
+    40.0,
+    80.0,
+    160.0,
+)
+BETWEEN_TOKENS_BOUNDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.15,
+    0.2,
+    0.3,
+    0.5,
+    1.0,
+    2.5,
+)
 OVERHEAD_BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 _REQUEST = ("operation", "model")
@@ -70,7 +101,9 @@ OVERHEAD_SECONDS = Family(
     ("operation",),
     OVERHEAD_BOUNDS,
 )
-ATTEMPTS = Family("llms_attempts_total", "Attempts to get an answer from a provider.", "counter", _ATTEMPT)
+ATTEMPTS = Family(
+    "llms_attempts_total", "Attempts to get an answer from a provider.", "counter", _ATTEMPT
+)
 ATTEMPT_FAILURES = Family(
     "llms_attempt_failures_total",
     "Attempts that failed, by the kind of error and who is at fault.",
@@ -105,7 +138,12 @@ TOKENS = Family(
     (*_ATTEMPT, "type"),
 )
 COST = Family("llms_cost_usd_total", "Cost of answers whose price is known.", "counter", _ATTEMPT)
-UNPRICED = Family("llms_unpriced_attempts_total", "Answers with tokens whose price is unknown.", "counter", _ATTEMPT)
+UNPRICED = Family(
+    "llms_unpriced_attempts_total",
+    "Answers with tokens whose price is unknown.",
+    "counter",
+    _ATTEMPT,
+)
 
 OWN_FAMILIES: Sequence[Family] = (
     REQUESTS,

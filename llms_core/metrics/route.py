@@ -13,6 +13,8 @@ from llms_core.metrics.current import running
 async def metrics(request: Request[object, object, State]) -> Response[bytes]:
     """The metrics of all workers, for Prometheus."""
     if not running:
-        raise RequestError("The server is starting", status=503, type="api_error", code="starting", retry_after=1)
+        raise RequestError(
+            "The server is starting", status=503, type="api_error", code="starting", retry_after=1
+        )
     text, media_type = await running[-1].text(request.headers.get("accept", ""))
     return Response(text, media_type=media_type)

@@ -43,7 +43,9 @@ class Series(msgspec.Struct):
     def _add_requests(self, key: RequestKey, row: RequestRow) -> None:
         dialect, operation, model, provider, stream = key
         for status, number in row.statuses.items():
-            self._sum(families.REQUESTS, (dialect, operation, model, provider, str(status)), [number])
+            self._sum(
+                families.REQUESTS, (dialect, operation, model, provider, str(status)), [number]
+            )
         for (kind, at_fault), number in row.failures.items():
             self._sum(families.REQUEST_FAILURES, (operation, model, kind, at_fault), [number])
         self._sum(families.REQUEST_SECONDS, (operation, model, str(stream).lower()), row.seconds)

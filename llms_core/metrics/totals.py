@@ -142,7 +142,11 @@ class Totals:
         if record.chunks and record.first_token is not None:
             _observe(row.first_token, FIRST_TOKEN_BOUNDS, record.first_token)
             if tokens is not None and tokens.output > 1 and record.stream_duration is not None:
-                _observe(row.between_tokens, BETWEEN_TOKENS_BOUNDS, record.stream_duration / (tokens.output - 1))
+                _observe(
+                    row.between_tokens,
+                    BETWEEN_TOKENS_BOUNDS,
+                    record.stream_duration / (tokens.output - 1),
+                )
         if tokens is not None:
             row.input += tokens.input
             row.output += tokens.output
@@ -195,7 +199,13 @@ def _observe(histogram: Histogram, bounds: tuple[float, ...], value: float) -> N
 def _has_parts(tokens: Tokens) -> bool:
     # Most answers have none.
     text = tokens.cached or tokens.cache_write or tokens.reasoning
-    return bool(text or tokens.audio_input or tokens.audio_output or tokens.image_input or tokens.image_output)
+    return bool(
+        text
+        or tokens.audio_input
+        or tokens.audio_output
+        or tokens.image_input
+        or tokens.image_output
+    )
 
 
 def _add_parts(counted: dict[str, int], tokens: Tokens) -> None:

@@ -61,7 +61,9 @@ class Call(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
         Raises msgspec.ValidationError if a new value does not fit the request.
         """
-        encoded = {name: None if value is None else encode_raw(value) for name, value in changes.items()}
+        encoded = {
+            name: None if value is None else encode_raw(value) for name, value in changes.items()
+        }
         return replace(self, body=self.body.with_members(encoded))
 
 

@@ -41,8 +41,12 @@ class Layer(msgspec.Struct, frozen=True, eq=False):
         returned: Answered | None = None
         try:
             returned = await self.middleware(call, remember)
-            if not isinstance(returned, Answered) or (returned.answer is None) == (returned.stream is None):
-                raise PluginError(f"returned {_described(returned)} instead of an Answered with an answer or a stream")
+            if not isinstance(returned, Answered) or (returned.answer is None) == (
+                returned.stream is None
+            ):
+                raise PluginError(
+                    f"returned {_described(returned)} instead of an Answered with an answer or a stream"
+                )
         except PluginError as error:
             returned = await self._failed(error, call, forward, given)
         except LlmsError:
@@ -56,7 +60,9 @@ class Layer(msgspec.Struct, frozen=True, eq=False):
             return returned
         return returned.with_stream(_GuardedStream(returned.stream, given, self.origin))
 
-    async def _failed(self, error: BaseException, call: Call, forward: Forward, given: Sequence[Answered]) -> Answered:
+    async def _failed(
+        self, error: BaseException, call: Call, forward: Forward, given: Sequence[Answered]
+    ) -> Answered:
         log.error("%s: its middleware failed: %s", self.origin, error, exc_info=error)
         if not self.fails_open:
             raise RequestError.plugin_failed(self.origin) from None
@@ -100,7 +106,9 @@ class _GuardedStream(StreamWrapper):
         except LlmsError:
             raise
         except (Exception, SystemExit) as error:
-            log.error("%s: its middleware failed in a stream: %s", self._origin, error, exc_info=error)
+            log.error(
+                "%s: its middleware failed in a stream: %s", self._origin, error, exc_info=error
+            )
             raise RequestError.plugin_failed(self._origin) from None
 
     async def aclose(self) -> None:

@@ -94,8 +94,14 @@ class TextWindow:
         for place in list(places):
             text, _ = self._clean(self._held.pop(place), True)
             if text:
-                choice = {"index": place.choice, "delta": _delta(place.member, text), "finish_reason": None}
-                yield Chunk(msgspec.json.encode({**self._common, "choices": [choice]}), content=True)
+                choice = {
+                    "index": place.choice,
+                    "delta": _delta(place.member, text),
+                    "finish_reason": None,
+                }
+                yield Chunk(
+                    msgspec.json.encode({**self._common, "choices": [choice]}), content=True
+                )
 
 
 def _decode(data: bytes) -> Json:
@@ -117,7 +123,11 @@ def _pieces(members: Json) -> Iterator[_Piece]:
                 yield _Piece(_Place(index, name), delta, name)
         for call in delta.get("tool_calls") or ():
             function = call.get("function")
-            if isinstance(function, dict) and isinstance(function.get("arguments"), str) and function["arguments"]:
+            if (
+                isinstance(function, dict)
+                and isinstance(function.get("arguments"), str)
+                and function["arguments"]
+            ):
                 yield _Piece(_Place(index, call.get("index") or 0), function, "arguments")
 
 

@@ -30,6 +30,8 @@ def format_of(protocol: str) -> Format:
     """Return the conversions of a protocol. Raises ProviderError if it has none."""
     found = _FORMATS.get(protocol)
     if found is None:
-        message = "The provider streamed without being asked to, or answered whole instead of streaming"
+        message = (
+            "The provider streamed without being asked to, or answered whole instead of streaming"
+        )
         raise ProviderError(ErrorKind.BAD_RESPONSE, message)
     return found

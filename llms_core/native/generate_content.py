@@ -113,11 +113,17 @@ def read_answer(call: ChatCall, body: bytes, read_error: ReadError) -> Completio
         pieces = _pieces(body, read_error)
     answers = [_read(piece, read_error) for piece in pieces]
     if not any(answer.candidates or answer.is_blocked for answer in answers):
-        raise ProviderError(ErrorKind.BAD_RESPONSE, "Google's response has no candidates", status=200)
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, "Google's response has no candidates", status=200
+        )
     usage = _last_usage(answers)
     if len(pieces) > 1 or pieces[0] is not body:
         if not any(_is_last(answer) for answer in answers):
-            raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete", status=200)
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE,
+                "The stream ended before the answer was complete",
+                status=200,
+            )
         if not call.stream:
             body = msgspec.json.encode(joined_pieces(msgspec.json.decode(body)))
     return Completion(body, usage, native=GENERATE_CONTENT)
@@ -139,7 +145,9 @@ def _pieces(body: bytes, read_error: ReadError) -> list[bytes]:
 
 
 def _is_last(answer: _Answer) -> bool:
-    return answer.is_blocked or any(candidate.finish_reason for candidate in answer.candidates or ())
+    return answer.is_blocked or any(
+        candidate.finish_reason for candidate in answer.candidates or ()
+    )
 
 
 class GenerateContentEvents:
@@ -162,7 +170,9 @@ class GenerateContentEvents:
             begun = ended = tuple(range(self._count))
         self._has_ends |= bool(ended)
         # What follows an end must not overtake it, even without content.
-        has_content = self._has_ends or any(each.content is not None and each.content.parts for each in candidates)
+        has_content = self._has_ends or any(
+            each.content is not None and each.content.parts for each in candidates
+        )
         yield Chunk(data, content=has_content, begun=begun, ended=ended, native=GENERATE_CONTENT)
         # The counts before the end are provisional.
         usage = _usage(answer) if self._has_ends else None
@@ -186,7 +196,9 @@ def _unreadable(data: bytes, read_error: ReadError, error: Exception) -> Provide
     refused = read_error(data)
     if refused.kind is not ErrorKind.BAD_RESPONSE:
         return refused
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Google's response: {error}", status=200)
+    return ProviderError(
+        ErrorKind.BAD_RESPONSE, f"Cannot parse Google's response: {error}", status=200
+    )
 
 
 def _usage(answer: _Answer) -> Usage | None:

@@ -43,7 +43,9 @@ def joined(chunks: Sequence[Chunk], usage: Usage | None) -> Completion:
     try:
         pieces = [_decode(chunk.data) for chunk in chunks if chunk.native]
     except UNREADABLE as error:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Google's response: {error}", status=200) from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, f"Cannot parse Google's response: {error}", status=200
+        ) from None
     return Completion(msgspec.json.encode(joined_pieces(pieces)), usage, native=GENERATE_CONTENT)
 
 

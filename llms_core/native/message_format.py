@@ -27,7 +27,9 @@ _decode_object = msgspec.json.Decoder(Json).decode
 def as_chunks(answer: Completion) -> list[Chunk]:
     """Return a whole message as one chunk with all events."""
     message = _decode_object(answer.data)
-    data = b"".join([framed(event["type"], msgspec.json.encode(event)) for event in _events(message)])
+    data = b"".join(
+        [framed(event["type"], msgspec.json.encode(event)) for event in _events(message)]
+    )
     return [Chunk(data, content=True, begun=(0,), ended=(0,), native=MESSAGES)]
 
 
@@ -42,12 +44,20 @@ def joined(chunks: Iterable[Chunk], usage: Usage | None) -> Completion:
                 message = started
             case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
                 blocks[index] = block
-                texts |= {(index, name): [value] for name, value in block.items() if isinstance(value, str)}
-            case {"type": "content_block_delta", "index": int(index), "delta": dict(delta)} if index in blocks:
+                for name, value in block.items():
+                    if isinstance(value, str):
+                        texts[index, name] = [value]
+            case {"type": "content_block_delta", "index": int(index), "delta": dict(delta)} if (
+                index in blocks
+            ):
                 for name, piece in _extend(blocks[index], delta).items():
                     texts.setdefault((index, name), []).append(piece)
             case {"type": "message_delta"}:
-                message |= {name: value for name, value in event.items() if name not in ("type", "delta", "usage")}
+                message |= {
+                    name: value
+                    for name, value in event.items()
+                    if name not in ("type", "delta", "usage")
+                }
                 message |= _members(event.get("delta"))
                 message["usage"] = _members(message.get("usage")) | _members(event.get("usage"))
     for (index, name), pieces in texts.items():
@@ -80,7 +90,10 @@ def _streamed(block: Json) -> tuple[Json, list[Json]]:
     """Return the start of a block and its deltas. Blocks of other types come whole with their start."""
     match block:
         case {"type": "text", "text": str(text)}:
-            citations = [{"type": "citations_delta", "citation": each} for each in _items(block.get("citations"))]
+            citations = [
+                {"type": "citations_delta", "citation": each}
+                for each in _items(block.get("citations"))
+            ]
             start = {**block, "text": ""}
             if citations:
                 start["citations"] = []
@@ -138,6 +151,10 @@ def _members(value: object) -> Json:
 def _events_in(data: bytes) -> Iterator[Json]:
     """Decode events as `MessageEvents` has written them."""
     for frame in data.split(b"\n\n"):
-        lines = [line.removeprefix(b"data: ") for line in frame.split(b"\n") if line.startswith(b"data: ")]
+        lines = [
+            line.removeprefix(b"data: ")
+            for line in frame.split(b"\n")
+            if line.startswith(b"data: ")
+        ]
         if lines:
             yield _decode_object(b"\n".join(lines))

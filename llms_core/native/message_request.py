@@ -102,7 +102,9 @@ class RequestView(msgspec.Struct):
         """Return where each image and document comes from: `base64`, `url`, …"""
         for message in self.messages:
             for block in message.blocks:
-                inner = _decode_inner(block.content) if bytes(block.content).startswith(b"[") else ()
+                inner = (
+                    _decode_inner(block.content) if bytes(block.content).startswith(b"[") else ()
+                )
                 for each in (block, *inner):
                     # The source of a search result is a text.
                     if bytes(each.source).startswith(b"{"):
@@ -198,7 +200,9 @@ def without_billing(body: bytes) -> bytes:
     return msgspec.json.encode(members)
 
 
-def protocol_headers(native: NativeRequest, version: str, beta: tuple[str, ...] = ()) -> Mapping[str, str]:
+def protocol_headers(
+    native: NativeRequest, version: str, beta: tuple[str, ...] = ()
+) -> Mapping[str, str]:
     """Return the headers of the protocol: the client's version, else `version`, and its features besides `beta`."""
     headers = {_VERSION: native.headers.get(_VERSION) or version}
     # A dictionary, because it removes duplicates and keeps the order.

@@ -81,7 +81,9 @@ def read_message(call: ChatCall, body: bytes, read_error: ReadError) -> Completi
         refused = read_error(body)
         if refused.kind is not ErrorKind.BAD_RESPONSE:
             raise refused from None
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a message: {error}", status=200) from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, f"The answer is not a message: {error}", status=200
+        ) from None
     counts = _counts(message.usage)
     usage = counts.as_chat() if counts is not None else None
     return Completion(with_model(body, call.client_model), usage, native=MESSAGES)
@@ -117,15 +119,25 @@ class MessageEvents:
         if received.type == "content_block_delta" and received.index in self._open:
             return (Chunk(whole, content=True, native=MESSAGES),)
         match received.type:
-            case "content_block_delta" | "content_block_start" | "content_block_stop" | "message_delta" if (
-                not self._has_started
-            ):
-                raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream began without `message_start`")
+            case (
+                "content_block_delta"
+                | "content_block_start"
+                | "content_block_stop"
+                | "message_delta"
+            ) if not self._has_started:
+                raise ProviderError(
+                    ErrorKind.BAD_RESPONSE, "The stream began without `message_start`"
+                )
             case "content_block_delta":
-                return (Chunk(self._missing_start(received) + whole, content=True, native=MESSAGES),)
+                return (
+                    Chunk(self._missing_start(received) + whole, content=True, native=MESSAGES),
+                )
             case "content_block_start":
                 self._begin(received.index or 0)
-                has_content = received.content_block is None or received.content_block.type not in _EMPTY_AT_FIRST
+                has_content = (
+                    received.content_block is None
+                    or received.content_block.type not in _EMPTY_AT_FIRST
+                )
                 return (Chunk(whole, content=has_content, native=MESSAGES),)
             case "content_block_stop":
                 self._open.discard(received.index or 0)
@@ -154,7 +166,9 @@ class MessageEvents:
             self._usage.update(_counts(_decode_started(message).usage))
             named = with_model(message, self._model)
         except UNREADABLE as error:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse the start of a message: {error}") from None
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, f"Cannot parse the start of a message: {error}"
+            ) from None
         return Chunk(framed(event, data.replace(message, named, 1)), begun=(0,), native=MESSAGES)
 
     def _begin(self, index: int) -> None:
@@ -173,7 +187,9 @@ class MessageEvents:
 
     def _stop(self, event: bytes) -> tuple[Chunk, ...]:
         if not self._has_started or self._stop_reason is None:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the message was complete")
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, "The stream ended before the message was complete"
+            )
         # Some servers send no stop for a block, without which clients lose a tool call.
         stops = [
             framed("content_block_stop", b'{"type":"content_block_stop","index":%d}' % index)

@@ -62,14 +62,28 @@ def _item_events(item: Any, index: int) -> Iterator[tuple[str, Json]]:
     place: Json = {"output_index": index}
     match item:
         case {"type": "message", "id": str(id), "content": list(parts)}:
-            yield "response.output_item.added", {**place, "item": {**item, "content": [], "status": "in_progress"}}
+            yield (
+                "response.output_item.added",
+                {**place, "item": {**item, "content": [], "status": "in_progress"}},
+            )
             for number, part in enumerate(parts):
                 yield from _part_events(part, {**place, "item_id": id, "content_index": number})
-        case {"type": "function_call", "id": str(id), "name": str(name), "arguments": str(arguments)}:
-            yield "response.output_item.added", {**place, "item": {**item, "arguments": "", "status": "in_progress"}}
+        case {
+            "type": "function_call",
+            "id": str(id),
+            "name": str(name),
+            "arguments": str(arguments),
+        }:
+            yield (
+                "response.output_item.added",
+                {**place, "item": {**item, "arguments": "", "status": "in_progress"}},
+            )
             place_of_call = {**place, "item_id": id}
             yield "response.function_call_arguments.delta", {**place_of_call, "delta": arguments}
-            yield "response.function_call_arguments.done", {**place_of_call, "name": name, "arguments": arguments}
+            yield (
+                "response.function_call_arguments.done",
+                {**place_of_call, "name": name, "arguments": arguments},
+            )
         case _:
             yield "response.output_item.added", {**place, "item": item}
     yield "response.output_item.done", {**place, "item": item}
@@ -85,7 +99,10 @@ def _part_events(part: Any, place: Json) -> Iterator[tuple[str, Json]]:
             yield "response.output_text.delta", {**place, "delta": text, "logprobs": []}
             yield "response.output_text.done", {**place, "text": text, "logprobs": []}
         case {"type": "refusal", "refusal": str(text)}:
-            yield "response.content_part.added", {**place, "part": {"type": "refusal", "refusal": ""}}
+            yield (
+                "response.content_part.added",
+                {**place, "part": {"type": "refusal", "refusal": ""}},
+            )
             yield "response.refusal.delta", {**place, "delta": text}
             yield "response.refusal.done", {**place, "refusal": text}
         case _:

@@ -66,7 +66,9 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_usage = msgspec.json.Decoder(ResponseUsage | None).decode
 
 
-def read_response(call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]) -> Completion:
+def read_response(
+    call: ChatCall, body: bytes, read_error: Callable[[bytes], ProviderError]
+) -> Completion:
     """Return a whole response with the model's name for clients.
 
     Raises ProviderError if it is an error, if it failed, or if it is no response that has ended.
@@ -78,7 +80,9 @@ def read_response(call: ChatCall, body: bytes, read_error: Callable[[bytes], Pro
         refused = read_error(body)
         if refused.kind is not ErrorKind.BAD_RESPONSE:
             raise refused from None
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a response: {error}", status=200) from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, f"The answer is not a response: {error}", status=200
+        ) from None
     _require_end(response, read_error)
     return Completion(with_model(body, call.client_model), _usage(response), native=RESPONSES)
 
@@ -110,7 +114,14 @@ class ResponseEvents:
             return self._end(event, data, received.response)
         begun = () if self._has_started else (0,)
         self._has_started = True
-        return (Chunk(framed(event or kind, data), content=_has_content(kind), begun=begun, native=RESPONSES),)
+        return (
+            Chunk(
+                framed(event or kind, data),
+                content=_has_content(kind),
+                begun=begun,
+                native=RESPONSES,
+            ),
+        )
 
     def _named(self, response: Raw, data: bytes) -> bytes:
         """Return an event with the model's name for clients in its response."""
@@ -125,7 +136,13 @@ class ResponseEvents:
             message = f"Cannot parse the end of the stream: {error}"
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         _require_end(response, self._read_error)
-        yield Chunk(framed(event, data), content=bool(response.output), begun=(0,), ended=(0,), native=RESPONSES)
+        yield Chunk(
+            framed(event, data),
+            content=bool(response.output),
+            begun=(0,),
+            ended=(0,),
+            native=RESPONSES,
+        )
         usage = _usage(response)
         if usage is not None:
             yield Chunk(msgspec.json.encode({"choices": [], "usage": usage}), usage=True)

@@ -53,7 +53,13 @@ from llms_core.openai_compatible.protocol import (
     after_refused_original,
     speaks_responses,
 )
-from llms_core.openai_compatible.responses import Options, ResponseChunks, build_body, owner_of, read_completion
+from llms_core.openai_compatible.responses import (
+    Options,
+    ResponseChunks,
+    build_body,
+    owner_of,
+    read_completion,
+)
 from llms_core.openai_compatible.stream import OpenAIChunks
 from llms_core.provider import (
     ANY_MEMBER,
@@ -177,7 +183,9 @@ class OpenAICompatible(OtherOperations):
             headers.pop("authorization", None)
             headers[endpoint.key_header] = self.api_key.reveal()
         return UpstreamRequest(
-            url=endpoint.url, headers=headers, content=with_model(protocol.body(native.body), call.upstream_model)
+            url=endpoint.url,
+            headers=headers,
+            content=with_model(protocol.body(native.body), call.upstream_model),
         )
 
     def native_completion(self, call: ChatCall, body: bytes) -> Completion:
@@ -190,7 +198,9 @@ class OpenAICompatible(OtherOperations):
 
     def speaks_responses(self, call: ChatCall) -> bool:
         """Whether a call is made by the Responses API."""
-        return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(self.responses_url())
+        return speaks_responses(call, self.spec.rules, self.settings.protocol) and bool(
+            self.responses_url()
+        )
 
     def responses_url(self) -> str:
         """Return the URL of the Responses API; empty if the provider has none."""
@@ -208,7 +218,9 @@ class OpenAICompatible(OtherOperations):
             return after_refused_original(call, error, is_complete=is_complete, is_fixed=is_fixed)
         if not self.responses_url():
             return None
-        return after_refusal(call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed)
+        return after_refusal(
+            call, error, is_responses=self.speaks_responses(call), is_fixed=is_fixed
+        )
 
     def _responses_endpoint(self) -> NativeEndpoint | None:
         """Where the Responses API is, for requests that its clients wrote; None if it is not known to be there."""
@@ -277,7 +289,9 @@ class OpenAICompatible(OtherOperations):
         error = self.error(200, {}, body)
         if error.kind is not ErrorKind.BAD_RESPONSE or describes_error(body):
             return error
-        return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200)
+        return ProviderError(
+            ErrorKind.BAD_RESPONSE, f"The answer is not a chat completion: {reason}", status=200
+        )
 
 
 def _protocol_of(call: ChatCall) -> str:
@@ -325,7 +339,9 @@ OPENAI_EMBEDDINGS = EmbeddingRules(tokens=True, dimensions="dimensions", base64=
 OPENAI_COMPATIBLE = ProviderSpec(
     name="openai-compatible",
     title="Any OpenAI-compatible server",
-    litellm=LiteLLMNames(names=("custom_openai", "litellm_proxy", "llamafile", "openai_like", "xinference")),
+    litellm=LiteLLMNames(
+        names=("custom_openai", "litellm_proxy", "llamafile", "openai_like", "xinference")
+    ),
     docs="https://platform.openai.com/docs/api-reference/chat",
     adapter=OpenAICompatible,
     # A server on the own machine or network often needs none. A configured key is sent.

@@ -56,7 +56,9 @@ class Accepted:
         self.parts = AcceptedNames(rules, "parts", _PART)
         roles = [role for role in _ROLES if role != "developer" or rules.developer]
         #: Decodes a list of messages in which no member has to be removed. Does not check what is in tool calls.
-        self.decode_messages: Callable[[Raw], Any] = msgspec.json.Decoder(self._messages(roles)).decode
+        self.decode_messages: Callable[[Raw], Any] = msgspec.json.Decoder(
+            self._messages(roles)
+        ).decode
         #: Decodes a list of tool calls of which only the ids and the arguments are left to check.
         self.decode_tool_calls: Callable[[bytes], list[CommonToolCall]]
         self.decode_tool_calls = msgspec.json.Decoder(list[self._tool_call()]).decode  # type: ignore[misc]
@@ -78,7 +80,9 @@ class Accepted:
         return list[Union[tuple(types)]]  # type: ignore[misc]  # noqa: UP007
 
     def _tool_call(self) -> Any:
-        return _struct("ToolCall", self.tool_calls, [], bases=(CommonToolCall,), frozen=True, gc=False)
+        return _struct(
+            "ToolCall", self.tool_calls, [], bases=(CommonToolCall,), frozen=True, gc=False
+        )
 
 
 #: name, type and default
@@ -97,5 +101,10 @@ def _struct(name: str, accepted: AcceptedNames, fields: Iterable[_Field], **opti
         names[f"further_{number}"] = member
         fields.append((f"further_{number}", type_, default))
     return msgspec.defstruct(
-        name, fields, rename=names, forbid_unknown_fields=not accepted.is_open, kw_only=True, **options
+        name,
+        fields,
+        rename=names,
+        forbid_unknown_fields=not accepted.is_open,
+        kw_only=True,
+        **options,
     )

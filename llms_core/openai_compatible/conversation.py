@@ -10,7 +10,8 @@ recognized by their type alone (CommonChatRequest).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -25,7 +26,15 @@ from llms_core.openai_compatible.turns import RawMessage, is_ordered, ordered
 from llms_core.provider import RequestRules
 
 #: Members of answers, of OpenAI's or other providers'. Their loss is not reported: the client did not set them.
-_OF_ANSWERS = OWN_MEMBERS | {"annotations", "audio", "images", "index", "reasoning", "reasoning_details", "refusal"}
+_OF_ANSWERS = OWN_MEMBERS | {
+    "annotations",
+    "audio",
+    "images",
+    "index",
+    "reasoning",
+    "reasoning_details",
+    "refusal",
+}
 
 #: Dropped members that are reported to the client: only names as of parameters, and so few that a header has room.
 _REPORTED_NAME = re.compile(r"[a-z0-9_]{1,32}")
@@ -83,7 +92,9 @@ class Conversation:
         self._rules = rules
         self._accepted = Accepted(rules)
         self._valid_id = re.compile(rules.tool_call_id) if rules.tool_call_id else ANY_ID
-        self._is_valid_id: Callable[[str], object] = self._valid_id.fullmatch if rules.tool_call_id else bool
+        self._is_valid_id: Callable[[str], object] = (
+            self._valid_id.fullmatch if rules.tool_call_id else bool
+        )
         self._id_length = generated_id_length(self._valid_id)
         #: whether more can differ than the members of messages and their tool calls
         self._is_particular = rules.document_url or rules.alternate or rules.assistant_after_tool
@@ -93,13 +104,17 @@ class Conversation:
 
         Raises Unsupported for a file that cannot be translated, and RequestError for a tool call without a function.
         """
-        has_accepted_members = isinstance(request, CommonChatRequest) or self._has_accepted_members(messages)
+        has_accepted_members = isinstance(request, CommonChatRequest) or self._has_accepted_members(
+            messages
+        )
         has_accepted_calls = self._has_accepted_calls(request)
         has_media = not self._rules.tool_media and any(map(has_tool_media, request.messages))
         differs = has_media or (self._is_particular and self._differs(request))
         if has_accepted_members and has_accepted_calls and not differs:
             return messages, ()
-        repair = None if has_accepted_calls else _CallRepair(request, self._valid_id, self._id_length)
+        repair = (
+            None if has_accepted_calls else _CallRepair(request, self._valid_id, self._id_length)
+        )
         lost: set[str] = set()
         pairs = zip(request.messages, _decode_messages(messages), strict=True)
         rewritten = [self._rewrite(view, message, repair, lost) for view, message in pairs]
@@ -125,7 +140,9 @@ class Conversation:
         else:
             # Most conversations have no tools.
             return True
-        answered_ids = {message.tool_call_id for message in request.messages if message.role == "tool"}
+        answered_ids = {
+            message.tool_call_id for message in request.messages if message.role == "tool"
+        }
         try:
             calls = self._decoded_calls(request)
             for call in calls:
@@ -138,10 +155,10 @@ class Conversation:
     def _decoded_calls(self, request: ChatRequest) -> list[CommonToolCall]:
         """Return all tool calls of a request. Raises one of UNREADABLE if anything in one is not accepted."""
         if isinstance(request, CommonChatRequest):
-            return [call for message in request.messages if message.tool_calls for call in message.tool_calls]
-        raw_calls = [raw for message in request.messages if message.tool_calls for raw in message.tool_calls]
+            return list(_tool_calls(request.messages))
         # One list is decoded faster than each of them.
-        return self._accepted.decode_tool_calls(b"[%b]" % b",".join(raw_calls))
+        raw_calls = b",".join(_tool_calls(request.messages))
+        return self._accepted.decode_tool_calls(b"[%b]" % raw_calls)
 
     def _differs(self, request: ChatRequest) -> bool:
         """Whether there is a document in another form, or a message out of order."""
@@ -149,7 +166,9 @@ class Conversation:
             return True
         return not is_ordered(request.messages, self._rules)
 
-    def _rewrite(self, view: Message, message: RawMessage, repair: _CallRepair | None, lost: set[str]) -> RawMessage:
+    def _rewrite(
+        self, view: Message, message: RawMessage, repair: _CallRepair | None, lost: set[str]
+    ) -> RawMessage:
         """Return a message without what the provider rejects; empty if nothing remains of it.
 
         `view` is the same message as the client sent it; `repair` is None if tool calls need none. The names of lost
@@ -164,7 +183,9 @@ class Conversation:
             value = message.pop(name)
             if name not in _OF_ANSWERS and not is_null(value):
                 lost.add(name)
-        for name in [name for name, value in message.items() if name != "content" and is_null(value)]:
+        for name in [
+            name for name, value in message.items() if name != "content" and is_null(value)
+        ]:
             del message[name]
         if repair is not None:
             if "tool_calls" in message:
@@ -191,7 +212,9 @@ class Conversation:
         for call, known in zip(calls, sent, strict=False):
             call["id"] = encode_raw(known.id)
             call["type"] = _FUNCTION
-            call["function"] = encode_raw({"name": known.name, "arguments": known.called.arguments_text()})
+            call["function"] = encode_raw(
+                {"name": known.name, "arguments": known.called.arguments_text()}
+            )
         message["tool_calls"] = encode_raw(calls)
 
     def _content(self, content: Raw, lost: set[str]) -> Raw:
@@ -216,7 +239,13 @@ def generated_id_length(valid: re.Pattern[str]) -> int:
 def _has_custom_calls(request: ChatRequest) -> bool:
     if isinstance(request, CommonChatRequest):
         return False
-    return any(_is_custom(call) for message in request.messages for call in message.tool_calls or ())
+    return any(map(_is_custom, _tool_calls(request.messages)))
+
+
+def _tool_calls(messages: Iterable[Any]) -> Iterator[Any]:
+    for message in messages:
+        if message.tool_calls:
+            yield from message.tool_calls
 
 
 def _is_custom(call: Raw) -> bool:
@@ -227,10 +256,14 @@ def _is_custom(call: Raw) -> bool:
 
 
 def _has_file(message: Message) -> bool:
-    return isinstance(message.content, list) and any(part.file is not None for part in message.content)
+    return isinstance(message.content, list) and any(
+        part.file is not None for part in message.content
+    )
 
 
 def _is_empty(message: RawMessage) -> bool:
     content = message.get("content")
-    has_content = content is not None and not is_null(content) and bytes(content) not in (b'""', b"[]")
+    has_content = (
+        content is not None and not is_null(content) and bytes(content) not in (b'""', b"[]")
+    )
     return not has_content and "tool_calls" not in message and "function_call" not in message

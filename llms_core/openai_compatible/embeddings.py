@@ -64,4 +64,6 @@ def _usage(raw: Raw) -> Usage | None:
 
 
 def _no_embeddings(reason: str) -> ProviderError:
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer has no embeddings: {reason}", status=200)
+    return ProviderError(
+        ErrorKind.BAD_RESPONSE, f"The answer has no embeddings: {reason}", status=200
+    )

@@ -121,7 +121,9 @@ class TextDelta(msgspec.Struct):
 
     def bears_content(self) -> bool:
         """The same as `DeltaView.bears_content`, for the members that can be set here."""
-        return bool(self.content or self.refusal or is_set(self.reasoning_content) or is_set(self.reasoning))
+        return bool(
+            self.content or self.refusal or is_set(self.reasoning_content) or is_set(self.reasoning)
+        )
 
 
 class TextChoice(msgspec.Struct):

@@ -115,7 +115,9 @@ def restored(choices: Raw, names: FunctionNames) -> Raw:
 
 
 def _in_messages(messages: Raw, translate: Translate) -> Raw:
-    return encode_raw([_in_message(encode_raw(message), translate) for message in _decode_objects(messages)])
+    return encode_raw(
+        [_in_message(encode_raw(message), translate) for message in _decode_objects(messages)]
+    )
 
 
 def _in_message(message: Raw, translate: Translate) -> Raw:

@@ -57,7 +57,9 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def endpoints_at(spec: ProviderSpec, settings: ProviderSettings, base_url: str) -> Mapping[str, NativeEndpoint]:
+def endpoints_at(
+    spec: ProviderSpec, settings: ProviderSettings, base_url: str
+) -> Mapping[str, NativeEndpoint]:
     """Return the endpoints of a spec at the configured address, which `base_url` is.
 
     A key must not reach another host than the configured one. An address at another host is a sister site if its path
@@ -65,18 +67,18 @@ def endpoints_at(spec: ProviderSpec, settings: ProviderSettings, base_url: str) 
     """
     if not spec.native or settings.path:
         return {}
-    below = {protocol: endpoint for protocol, endpoint in spec.native.items() if endpoint.url.startswith("/")}
-    moved = {
-        protocol: NativeEndpoint(f"{base_url}{endpoint.url}", endpoint.key_header)
-        for protocol, endpoint in below.items()
-    }
+    moved = {}
+    for protocol, endpoint in spec.native.items():
+        if endpoint.url.startswith("/"):
+            url = f"{base_url}{endpoint.url}"
+            moved[protocol] = NativeEndpoint(url, endpoint.key_header)
     configured = urlsplit((settings.base_url or spec.base_url).rstrip("/"))
     original = urlsplit(spec.base_url.rstrip("/"))
     is_same_host = (configured.scheme, configured.netloc) == (original.scheme, original.netloc)
     if not is_same_host and configured.path != original.path:
         return moved
     for protocol, endpoint in spec.native.items():
-        if protocol in below:
+        if protocol in moved:
             continue
         own = urlsplit(endpoint.url)
         url = urlunsplit((configured.scheme, configured.netloc, own.path, own.query, ""))

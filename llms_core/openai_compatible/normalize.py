@@ -14,7 +14,13 @@ from msgspec import Raw
 
 from llms_core.contracts.building import arguments_text
 from llms_core.contracts.chunk import ChunkChoice, DeltaView
-from llms_core.contracts.completion import FINISH_REASONS, CalledFunctionView, CallView, ChoiceView, finish_reason
+from llms_core.contracts.completion import (
+    FINISH_REASONS,
+    CalledFunctionView,
+    CallView,
+    ChoiceView,
+    finish_reason,
+)
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
@@ -32,7 +38,9 @@ def is_nonconforming(choice: ChoiceView) -> bool:
         return True
     if any(map(_is_incomplete, message.tool_calls or ())):
         return True
-    if message.function_call is not None and bytes(message.function_call.arguments).startswith(b"{"):
+    if message.function_call is not None and bytes(message.function_call.arguments).startswith(
+        b"{"
+    ):
         return True
     is_missing = len(message.content) == 0
     is_list_of_parts = bytes(message.content).startswith(b"[")
@@ -47,7 +55,9 @@ def _is_incomplete(call: CallView) -> bool:
 def _has_arguments(function: CalledFunctionView | None) -> bool:
     """Whether a function's arguments are a text that is not empty; also True without a function."""
     # The quotes alone are two bytes.
-    return function is None or (len(function.arguments) > 2 and bytes(function.arguments).startswith(b'"'))
+    return function is None or (
+        len(function.arguments) > 2 and bytes(function.arguments).startswith(b'"')
+    )
 
 
 class _Called(Protocol):
@@ -88,7 +98,10 @@ def normalized(choices: Raw, ids: AnswerCallIds) -> list[dict[str, Any]]:
             choice["index"] = position
         message = _message(choice)
         if message is None:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, "The answer is not a chat completion: a choice has no message")
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE,
+                "The answer is not a chat completion: a choice has no message",
+            )
         message["role"] = "assistant"
         message.setdefault("content", None)
         _join_parts(message)
@@ -174,7 +187,9 @@ class ChunkNormalizer:
         for view in views:
             check = self._check(view)
             checks.append(check)
-            lacks_arguments = view.finish_reason is not None and self._tool_calls.lacks_arguments(view.index)
+            lacks_arguments = view.finish_reason is not None and self._tool_calls.lacks_arguments(
+                view.index
+            )
             if lacks_arguments or not (check.delta_conforms and check.tool_calls_conform):
                 all_conform = False
         if all_conform:

@@ -39,7 +39,9 @@ _ONLY_RESPONSES = re.compile(
     r"|not allowed on chat completions|\buse .{0,20}v1/responses"
 )
 #: The beginning of OpenAI's refusal of tools beside reasoning.
-_NO_TOOLS = re.compile(r"function tools with reasoning|tools .{0,60}reasoning_effort|reasoning_effort .{0,60}tools")
+_NO_TOOLS = re.compile(
+    r"function tools with reasoning|tools .{0,60}reasoning_effort|reasoning_effort .{0,60}tools"
+)
 
 #: How servers say that they lack a path, beside the status 405.
 _NO_SUCH_PATH = re.compile(
@@ -68,7 +70,9 @@ def speaks_responses(call: ChatCall, rules: RequestRules, configured: str) -> bo
     return matches(model, rules.responses_for_tools)
 
 
-def after_refusal(call: ChatCall, error: ProviderError, *, is_responses: bool, is_fixed: bool) -> OtherProtocol | None:
+def after_refusal(
+    call: ChatCall, error: ProviderError, *, is_responses: bool, is_fixed: bool
+) -> OtherProtocol | None:
     """Return how to make a call that was refused, if the refusal is about the way in which it was made.
 
     `is_responses` tells how it was made, `is_fixed` whether the user has chosen the protocol.
@@ -103,11 +107,15 @@ def after_refused_original(
     return None
 
 
-def _after_responses(call: ChatCall, error: ProviderError, *, is_fixed: bool) -> OtherProtocol | None:
+def _after_responses(
+    call: ChatCall, error: ProviderError, *, is_fixed: bool
+) -> OtherProtocol | None:
     text = error.message.lower()
     if error.param == "reasoning.summary" or "to generate reasoning summaries" in text:
         return _with_word(call, NO_SUMMARY)
-    if error.code == "invalid_encrypted_content" or ("encrypted content" in text and "verified" in text):
+    if error.code == "invalid_encrypted_content" or (
+        "encrypted content" in text and "verified" in text
+    ):
         return _with_word(call, NO_EARLIER_REASONING, remember=False)
     if (error.param or "").startswith("include") or "encrypted content is not supported" in text:
         return _with_word(call, NO_ENCRYPTED_REASONING)

@@ -93,7 +93,9 @@ class OpenAIChunks:
             self._text_chunks.learn(data, members)
         return chunks
 
-    def _translate(self, members: dict[str, Raw], choices: Sequence[ChunkChoice], raw_usage: Raw) -> list[Chunk]:
+    def _translate(
+        self, members: dict[str, Raw], choices: Sequence[ChunkChoice], raw_usage: Raw
+    ) -> list[Chunk]:
         """Normalize the members of a chunk in place and return the one or two chunks that it becomes."""
         self._identify(members)
         has_usage = is_set(raw_usage)
@@ -111,7 +113,9 @@ class OpenAIChunks:
             chunks.append(Chunk(data=_encode(members), content=bool(self._ended)))
         return chunks
 
-    def _choices_chunks(self, members: dict[str, Raw], choices: Sequence[ChunkChoice]) -> list[Chunk]:
+    def _choices_chunks(
+        self, members: dict[str, Raw], choices: Sequence[ChunkChoice]
+    ) -> list[Chunk]:
         self._normalizer.has_content |= self._text_chunks.has_content
         normalized = self._normalizer.normalized(choices, members["choices"])
         if normalized is not None:
@@ -119,18 +123,26 @@ class OpenAIChunks:
         if self._names is not None:
             members["choices"] = restored(members["choices"], self._names)
         ended = tuple(choice.index for choice in choices if choice.finish_reason)
-        late_calls = [choice for choice in choices if choice.index in self._ended and _has_calls(choice)]
+        late_calls = [
+            choice for choice in choices if choice.index in self._ended and _has_calls(choice)
+        ]
         for choice in choices:
             if choice.finish_reason:
                 self._ended[choice.index] = finish_reason(choice.finish_reason) or "stop"
         chunk = Chunk(
             data=_encode(members),
-            content=any(choice.delta is not None and choice.delta.bears_content() for choice in choices),
+            content=any(
+                choice.delta is not None and choice.delta.bears_content() for choice in choices
+            ),
             begun=tuple(choice.index for choice in choices),
             ended=ended,
             replaces_end=any(choice.finish_reason for choice in late_calls),
         )
-        ends = [self._end_again(members, choice.index) for choice in late_calls if not choice.finish_reason]
+        ends = [
+            self._end_again(members, choice.index)
+            for choice in late_calls
+            if not choice.finish_reason
+        ]
         return [chunk, *ends]
 
     def _end_again(self, members: dict[str, Raw], index: int) -> Chunk:

@@ -112,7 +112,9 @@ class ToolCallNormalizer:
         if function["arguments"]:
             call.has_arguments = True
 
-    def _is_plain_continuation(self, choice: int, fragment: ToolCallView, starting: list[ToolCallView]) -> bool:
+    def _is_plain_continuation(
+        self, choice: int, fragment: ToolCallView, starting: list[ToolCallView]
+    ) -> bool:
         """Whether a fragment without an id continues a call by its number, and repeats neither id nor name.
 
         `starting` are the fragments of the same chunk that begin a call.
@@ -132,7 +134,9 @@ class ToolCallNormalizer:
         self._by_index[choice, index] = call
         return call
 
-    def _continued(self, choice: int, index: int | None, id: str | None, name: str | None) -> _StartedCall | None:
+    def _continued(
+        self, choice: int, index: int | None, id: str | None, name: str | None
+    ) -> _StartedCall | None:
         """Return the call that a fragment continues; None if it begins one."""
         call = self._find(choice, index)
         if call is None:

@@ -93,7 +93,10 @@ def _joined(messages: Sequence[RawMessage]) -> RawMessage:
     # Only the last one can have tool calls.
     result = {**messages[0], **messages[-1]}
     if all(isinstance(content, str) for content in contents):
-        return {**result, "content": encode_raw("\n\n".join(content for content in contents if content))}
+        return {
+            **result,
+            "content": encode_raw("\n\n".join(content for content in contents if content)),
+        }
     parts: list[dict[str, Any]] = []
     for content in contents:
         parts += [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -86,7 +86,9 @@ class Operation(Generic[View, Call]):
         """Names of the `Capabilities` that a provider needs to serve this request."""
         return frozenset()
 
-    def call(self, body: RequestBody[View], candidate: Candidate, request_id: str, created: int) -> Call:
+    def call(
+        self, body: RequestBody[View], candidate: Candidate, request_id: str, created: int
+    ) -> Call:
         """Return the request as one candidate receives it, with its defaults; `created` is in Unix seconds."""
         raise NotImplementedError
 
@@ -106,7 +108,9 @@ class Operation(Generic[View, Call]):
         """Return the call, to be made in another protocol; see `llms_core.provider.Negotiates`."""
         return call
 
-    def other_protocol(self, adapter: Any, call: Call, error: ProviderError) -> OtherProtocol | None:
+    def other_protocol(
+        self, adapter: Any, call: Call, error: ProviderError
+    ) -> OtherProtocol | None:
         """Return how an adapter would make a refused call instead; None if it cannot."""
         return None
 
@@ -151,7 +155,9 @@ class Operation(Generic[View, Call]):
 
     def from_chunks(self, chunks: Sequence[Chunk]) -> Answer:
         """Return the chunks of a complete stream as one answer, for providers that stream without being asked to."""
-        raise ProviderError(ErrorKind.BAD_RESPONSE, "The provider sent a stream, which was not requested")
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, "The provider sent a stream, which was not requested"
+        )
 
     def estimate(self, body: RequestBody[View]) -> Answer:
         """Return the answer if no provider of the model offers the operation, or none answers."""

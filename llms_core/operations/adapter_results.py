@@ -28,7 +28,9 @@ def expect(kind: type[T] | tuple[type[T], ...], value: object, method: str, what
     raise PluginError(f"`{method}` returned a {type(value).__name__} as {wanted}")
 
 
-def requested(make: Callable[[Any, Any], UpstreamRequest], adapter: Any, call: Any) -> UpstreamRequest:
+def requested(
+    make: Callable[[Any, Any], UpstreamRequest], adapter: Any, call: Any
+) -> UpstreamRequest:
     """Return the request that an adapter makes of a call.
 
     Raises ProviderError for a call with a value that the adapter cannot read: a request is passed on with members that

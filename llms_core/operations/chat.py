@@ -25,7 +25,14 @@ from llms_core.operations import Answer, FetchMedia, Operation
 from llms_core.operations.adapter_results import expect
 from llms_core.operations.inlining import inline
 from llms_core.operations.stream import ChunkReader, StreamReader
-from llms_core.provider import Generates, HttpAdapter, Negotiates, Offers, PassesThrough, UpstreamRequest
+from llms_core.provider import (
+    Generates,
+    HttpAdapter,
+    Negotiates,
+    Offers,
+    PassesThrough,
+    UpstreamRequest,
+)
 
 #: The end of OpenAI's streams. Its absence alone is not an error: what counts is that every choice has ended.
 _END_MARKER = b"[DONE]"
@@ -74,12 +81,17 @@ class Chat(Operation[ChatRequest, ChatCall]):
             needed.append("logprobs")
         if view.n is not None and view.n > 1:
             needed.append("n")
-        if view.response_format is not None and view.response_format.type in ("json_schema", "json_object"):
+        if view.response_format is not None and view.response_format.type in (
+            "json_schema",
+            "json_object",
+        ):
             needed.append(view.response_format.type)
         for message in view.messages:
             if isinstance(message.content, list):
                 types = [part.type for part in message.content]
-                needed += [_PART_CAPABILITIES[type_] for type_ in types if type_ in _PART_CAPABILITIES]
+                needed += [
+                    _PART_CAPABILITIES[type_] for type_ in types if type_ in _PART_CAPABILITIES
+                ]
         if needed:
             return frozenset(needed)
         return _NOTHING
@@ -106,7 +118,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
             native=native,
         )
 
-    async def inline_media(self, call: ChatCall, types: frozenset[str], fetch: FetchMedia) -> ChatCall:
+    async def inline_media(
+        self, call: ChatCall, types: frozenset[str], fetch: FetchMedia
+    ) -> ChatCall:
         """Replace URLs in content parts of these types by data URIs."""
         if call.native is not None:
             return call
@@ -117,7 +131,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
         """Return the call with the name of a protocol."""
         return msgspec.structs.replace(call, protocol=name)
 
-    def other_protocol(self, adapter: HttpAdapter, call: ChatCall, error: ProviderError) -> OtherProtocol | None:
+    def other_protocol(
+        self, adapter: HttpAdapter, call: ChatCall, error: ProviderError
+    ) -> OtherProtocol | None:
         """Return what the adapter makes of a refusal, if it knows several protocols.
 
         What another provider has encrypted or signed is in the client's own request without a name. It is left out of a
@@ -165,7 +181,9 @@ class Chat(Operation[ChatRequest, ChatCall]):
         """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
         is_native = call.native is not None
         return StreamReader(
-            cast("PassesThrough", adapter).native_chunks(call) if is_native else adapter.chunks(call),
+            cast("PassesThrough", adapter).native_chunks(call)
+            if is_native
+            else adapter.chunks(call),
             parts=1 if is_native else call.request.n or 1,
             end_marker=_END_MARKER,
             read_error=lambda data: _error_in_answer(adapter, data),
@@ -205,7 +223,11 @@ def _owners(candidate: Candidate) -> frozenset[str]:
 
 def _checked(completion: object, method: str) -> Completion:
     """Return what a method of an adapter returned, if all of its members have the right types."""
-    if type(completion) is Completion and type(completion.data) is bytes and type(completion.usage) in _USAGE:
+    if (
+        type(completion) is Completion
+        and type(completion.data) is bytes
+        and type(completion.usage) in _USAGE
+    ):
         return completion
     wrong = expect(Completion, completion, method)
     expect(bytes, wrong.data, method, "data of a Completion")
@@ -218,7 +240,11 @@ def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion
 
     Raises the error that the body describes if the adapter does not recognize it.
     """
-    read = adapter.completion if call.native is None else cast("PassesThrough", adapter).native_completion
+    read = (
+        adapter.completion
+        if call.native is None
+        else cast("PassesThrough", adapter).native_completion
+    )
     try:
         return read(call, body)
     except ProviderError as error:

@@ -48,7 +48,9 @@ class CountTokens(Operation[ChatRequest, ChatCall]):
         """Return the call that would be made for an answer: what is counted is what would be sent."""
         return CHAT.call(body, candidate, request_id, created)
 
-    async def inline_media(self, call: ChatCall, types: frozenset[str], fetch: FetchMedia) -> ChatCall:
+    async def inline_media(
+        self, call: ChatCall, types: frozenset[str], fetch: FetchMedia
+    ) -> ChatCall:
         """Replace URLs in content parts of these types by data URIs."""
         return await CHAT.inline_media(call, types, fetch)
 

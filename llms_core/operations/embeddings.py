@@ -67,13 +67,17 @@ class Embed(Operation[EmbeddingRequest, EmbeddingCall]):
         "jina-clip-*",
     )
 
-    def call(self, body: EmbeddingBody, candidate: Candidate, request_id: str, created: int) -> EmbeddingCall:
+    def call(
+        self, body: EmbeddingBody, candidate: Candidate, request_id: str, created: int
+    ) -> EmbeddingCall:
         """Apply the provider's settings. Raises Unsupported for what the provider would refuse or ignore."""
         body = _with_forced(body, candidate)
         view = body.view
         rules = _rules(candidate)
         if not rules.tokens and not all(isinstance(item, str) for item in view.inputs):
-            message = f"{candidate.provider_id} takes texts only, and no tokens: send 'input' as text"
+            message = (
+                f"{candidate.provider_id} takes texts only, and no tokens: send 'input' as text"
+            )
             raise Unsupported(message, param="input")
         if view.dimensions is not None and not rules.dimensions:
             message = f"{candidate.provider_id} has no parameter for 'dimensions': leave it out"
@@ -96,7 +100,9 @@ class Embed(Operation[EmbeddingRequest, EmbeddingCall]):
         if len(inputs) <= size:
             return (call,)
         starts = range(0, len(inputs), size)
-        return [msgspec.structs.replace(call, inputs=inputs[start : start + size]) for start in starts]
+        return [
+            msgspec.structs.replace(call, inputs=inputs[start : start + size]) for start in starts
+        ]
 
     def join(self, call: EmbeddingCall, answers: Sequence[Answer]) -> Embeddings:
         """Return all vectors in the order of the inputs, and the sum of the usage."""
@@ -150,7 +156,9 @@ def _input_type(value: str | None, rules: EmbeddingRules, provider: str) -> str 
     if value is None:
         return rules.default_input_type or None
     if not rules.input_type:
-        raise Unsupported(f"{provider} has no parameter for 'input_type': leave it out", param="input_type")
+        raise Unsupported(
+            f"{provider} has no parameter for 'input_type': leave it out", param="input_type"
+        )
     name = _SYNONYMS.get(value, value)
     if name in rules.input_types:
         return rules.input_types[name]
@@ -158,7 +166,10 @@ def _input_type(value: str | None, rules: EmbeddingRules, provider: str) -> str 
     if value in rules.input_types.values():
         return value
     known = ", ".join(rules.input_types)
-    raise Unsupported(f"{provider} does not know the 'input_type' '{value:.100}', only {known}", param="input_type")
+    raise Unsupported(
+        f"{provider} does not know the 'input_type' '{value:.100}', only {known}",
+        param="input_type",
+    )
 
 
 def _further_members(members: Mapping[str, Raw]) -> Mapping[str, Raw]:

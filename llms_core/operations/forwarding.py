@@ -46,7 +46,9 @@ class Forwarding(Operation[Any, ForwardCall]):
     #: Types of the events that end an answer, of which there are as many as were requested.
     end_events: frozenset[str] = frozenset()
 
-    def call(self, body: RequestBody[Any], candidate: Candidate, request_id: str, created: int) -> ForwardCall:
+    def call(
+        self, body: RequestBody[Any], candidate: Candidate, request_id: str, created: int
+    ) -> ForwardCall:
         """Replace the name of the model."""
         view: ForwardRequest = body.view
         model = candidate.upstream_model
@@ -74,9 +76,13 @@ class Forwarding(Operation[Any, ForwardCall]):
         """Return the adapter's request."""
         return adapter.forward_request(call)
 
-    def typed_answer(self, adapter: Any, call: ForwardCall, body: bytes, content_type: str) -> ForwardedAnswer:
+    def typed_answer(
+        self, adapter: Any, call: ForwardCall, body: bytes, content_type: str
+    ) -> ForwardedAnswer:
         """Read a whole answer. Raises ProviderError if it is an error, or nothing that a client could use."""
-        translated = adapter.forwarded(call, ForwardedAnswer(body, content_type=content_type or "application/json"))
+        translated = adapter.forwarded(
+            call, ForwardedAnswer(body, content_type=content_type or "application/json")
+        )
         answer = expect(ForwardedAnswer, translated, "forwarded")
         fault = self.fault(call, answer)
         if fault is None:
@@ -101,14 +107,21 @@ class Forwarding(Operation[Any, ForwardCall]):
         def read_error(data: bytes) -> ProviderError:
             return expect(ProviderError, adapter.error(200, {}, data), "error")
 
-        return StreamReader(Events(self.end_events, call.answers), end_marker=_END_MARKER, read_error=read_error)
+        return StreamReader(
+            Events(self.end_events, call.answers), end_marker=_END_MARKER, read_error=read_error
+        )
 
     def as_chunks(self, answer: Any) -> Sequence[Chunk]:
         """Return a whole answer as the events of a stream. Raises ProviderError if it has no such form."""
         events = self.events_of(answer)
         if not events:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, "The provider answered whole, though a stream was requested")
-        return [EventChunk(_encode(event), content=True, begun=(0,), event=event["type"]) for event in events]
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, "The provider answered whole, though a stream was requested"
+            )
+        return [
+            EventChunk(_encode(event), content=True, begun=(0,), event=event["type"])
+            for event in events
+        ]
 
     def events_of(self, answer: ForwardedAnswer) -> Sequence[Mapping[str, Any]]:
         """Return the events that say the same as a whole answer; none if that cannot be said."""
@@ -141,7 +154,9 @@ class Events:
         try:
             view = _decode_event(data)
         except UNREADABLE:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, "An event of the stream is not valid JSON") from None
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, "An event of the stream is not valid JSON"
+            ) from None
         type_ = view.type or event
         if type_ == "error" or is_set(view.error):
             # The reader of the stream asks the adapter what it means.

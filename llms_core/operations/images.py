@@ -18,7 +18,15 @@ _SHARED = ("background", "output_format", "quality", "size", "usage")
 class Images(Forwarding):
     """An operation whose answer is images, each as base64 or a URL. `event` is how its events are called."""
 
-    model_patterns = ("dall-e*", "gpt-image*", "imagen*", "*/imagen*", "flux*", "*/flux*", "stable-diffusion*")
+    model_patterns = (
+        "dall-e*",
+        "gpt-image*",
+        "imagen*",
+        "*/imagen*",
+        "flux*",
+        "*/flux*",
+        "stable-diffusion*",
+    )
 
     def __init__(self, name: str, event: str):
         self.name = name

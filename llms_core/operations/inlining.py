@@ -43,7 +43,9 @@ async def inline(body: ChatBody, types: frozenset[str], fetch: FetchMedia) -> Ch
     if not params:
         return body
     if len(params) > MAX_FILES:
-        message = f"The request contains {len(params)} URLs of files; at most {MAX_FILES} are fetched"
+        message = (
+            f"The request contains {len(params)} URLs of files; at most {MAX_FILES} are fetched"
+        )
         raise Unsupported(message, param="messages")
     return with_references(body, types, await _fetch_all(params, fetch))
 
@@ -57,11 +59,15 @@ def references(request: ChatRequest, types: frozenset[str]) -> Iterator[tuple[st
                     yield f"messages[{message_number}].content[{part_number}].{member}", value
 
 
-def with_references(body: ChatBody, types: frozenset[str], replacements: Mapping[str, str]) -> ChatBody:
+def with_references(
+    body: ChatBody, types: frozenset[str], replacements: Mapping[str, str]
+) -> ChatBody:
     """Return a body in which references in parts of these types are replaced; those without a replacement stay."""
     messages = [
         _message(raw, message.content, types, replacements)
-        for raw, message in zip(_decode_items(body.members["messages"]), body.view.messages, strict=True)
+        for raw, message in zip(
+            _decode_items(body.members["messages"]), body.view.messages, strict=True
+        )
     ]
     return body.with_members({"messages": Raw(_encode(messages))})
 
@@ -77,7 +83,9 @@ async def _fetch_all(params: Mapping[str, str], fetch: FetchMedia) -> dict[str, 
             media_type, data = await fetch(url, param)
             remaining_bytes -= len(data)
             if remaining_bytes < 0:
-                raise Unsupported(f"The files of the request exceed {MAX_BYTES} bytes in total", param=param)
+                raise Unsupported(
+                    f"The files of the request exceed {MAX_BYTES} bytes in total", param=param
+                )
             return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
     tasks = [asyncio.create_task(fetch_one(url, param)) for url, param in params.items()]
@@ -101,20 +109,34 @@ def _references_of(part: Part, types: frozenset[str]) -> Iterator[tuple[str, str
 # Only the values that change are decoded: every other member of a message stays as the client wrote it.
 
 
-def _message(raw: Raw, content: str | list[Part] | None, types: frozenset[str], replacements: Mapping[str, str]) -> Raw:
+def _message(
+    raw: Raw,
+    content: str | list[Part] | None,
+    types: frozenset[str],
+    replacements: Mapping[str, str],
+) -> Raw:
     if not isinstance(content, list):
         return raw
     changes = [_changes_of(part, types, replacements) for part in content]
     if not any(changes):
         return raw
     members = decode_members(raw)
-    parts = [_part(part, change) for part, change in zip(_decode_items(members["content"]), changes, strict=True)]
+    parts = [
+        _part(part, change)
+        for part, change in zip(_decode_items(members["content"]), changes, strict=True)
+    ]
     return Raw(_encode({**members, "content": parts}))
 
 
-def _changes_of(part: Part, types: frozenset[str], replacements: Mapping[str, str]) -> dict[str, str]:
+def _changes_of(
+    part: Part, types: frozenset[str], replacements: Mapping[str, str]
+) -> dict[str, str]:
     """The members of a part that change, with their new values."""
-    return {member: replacements[value] for member, value in _references_of(part, types) if value in replacements}
+    return {
+        member: replacements[value]
+        for member, value in _references_of(part, types)
+        if value in replacements
+    }
 
 
 def _part(raw: Raw, changes: Mapping[str, str]) -> Raw:

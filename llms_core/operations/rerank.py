@@ -38,7 +38,9 @@ class Rerank(Operation[RerankRequest, RerankCall]):
     adapter_protocol = Reranks
     model_patterns = ("*rerank*",)
 
-    def call(self, body: RerankBody, candidate: Candidate, request_id: str, created: int) -> RerankCall:
+    def call(
+        self, body: RerankBody, candidate: Candidate, request_id: str, created: int
+    ) -> RerankCall:
         """Return the request with the texts of its documents."""
         view = body.view
         return RerankCall(
@@ -85,7 +87,9 @@ def _checked(ranking: Ranking, call: RerankCall) -> Ranking:
 def _not_a_ranking(adapter: Reranks, body: bytes, reason: str) -> ProviderError:
     if describes_error(body):
         return expect(ProviderError, adapter.error(200, {}, body), "error")
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a ranking: {reason}", status=200)
+    return ProviderError(
+        ErrorKind.BAD_RESPONSE, f"The answer is not a ranking: {reason}", status=200
+    )
 
 
 RERANK = Rerank()

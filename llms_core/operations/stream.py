@@ -99,7 +99,11 @@ class ChunkReader:
 
     def _hold_end(self, chunk: Chunk) -> None:
         if chunk.replaces_end:
-            self._held = [held for held in self._held if held.content or not set(chunk.ended).issuperset(held.ended)]
+            self._held = [
+                held
+                for held in self._held
+                if held.content or not set(chunk.ended).issuperset(held.ended)
+            ]
             self._ended.difference_update(chunk.ended)
         is_repeated = self._ended.issuperset(chunk.ended)
         if chunk.content or not is_repeated:
@@ -165,7 +169,9 @@ class StreamReader(ChunkReader):
                 substitute = self._substitute(error, name, data)
                 if substitute is None:
                     is_unspecific = error.kind is ErrorKind.BAD_RESPONSE
-                    self.fail((self._unrecognized_error(name, data) if is_unspecific else None) or error)
+                    self.fail(
+                        (self._unrecognized_error(name, data) if is_unspecific else None) or error
+                    )
                     break
                 ready += self.feed(substitute)
                 if self.finished:

@@ -16,7 +16,13 @@ from llms_core.operations.forwarding import Forwarding, json_members
 class Transcriptions(Forwarding):
     """What is said in a recording: JSON with a text, or the text itself, with or without times (`response_format`)."""
 
-    model_patterns = ("whisper*", "*-whisper*", "*/whisper*", "*-transcribe*", "voxtral-*-transcribe*")
+    model_patterns = (
+        "whisper*",
+        "*-whisper*",
+        "*/whisper*",
+        "*-transcribe*",
+        "voxtral-*-transcribe*",
+    )
     end_events = frozenset({"transcript.text.done"})
 
     def __init__(self, name: str):

@@ -54,7 +54,9 @@ def llms_configure(settings: PluginSettings) -> None:
     _settings[:] = [settings.decode(OtelSettings)]
     _contents.clear()
     if not settings.is_given or not _settings[0].enabled:
-        settings.switch_off("plugins.toml has no [otel]" if not settings.is_given else "[otel] enabled is false")
+        settings.switch_off(
+            "plugins.toml has no [otel]" if not settings.is_given else "[otel] enabled is false"
+        )
         return
     if importlib.util.find_spec("opentelemetry.sdk") is None:
         raise settings.error((), "OpenTelemetry is not installed", "pip install 'llms-core[otel]'")

@@ -55,7 +55,10 @@ class Content:
             if not answer and self.chunks:
                 answer = self._operation.from_chunks(self.chunks).data
             choices = msgspec.json.decode(answer)["choices"] if answer else ()
-            found = [{**_message(each["message"]), "finish_reason": each.get("finish_reason")} for each in choices]
+            found = [
+                {**_message(each["message"]), "finish_reason": each.get("finish_reason")}
+                for each in choices
+            ]
         except _ODD:
             return ""
         if found:
@@ -93,7 +96,9 @@ def _message(message: Mapping[str, Json]) -> dict[str, Json]:
     content = message.get("content")
     if message.get("role") == "tool":
         response = content[:_MAX_TEXT] if isinstance(content, str) else content
-        parts.append({"type": "tool_call_response", "id": message.get("tool_call_id"), "response": response})
+        parts.append(
+            {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": response}
+        )
     elif isinstance(content, str):
         parts.append(_text(content))
     else:
@@ -101,7 +106,14 @@ def _message(message: Mapping[str, Json]) -> dict[str, Json]:
     for call in message.get("tool_calls") or ():
         function = call.get("function") or {}
         arguments = function.get("arguments")
-        parts.append({"type": "tool_call", "id": call.get("id"), "name": function.get("name"), "arguments": arguments})
+        parts.append(
+            {
+                "type": "tool_call",
+                "id": call.get("id"),
+                "name": function.get("name"),
+                "arguments": arguments,
+            }
+        )
     return {"role": message.get("role"), "parts": parts}
 
 

@@ -84,5 +84,7 @@ class Instruments:
                 rest = record.duration - record.first_token
                 self._server_per_token.record(rest / (tokens.output - 1), attributes)
         if record.at_fault is not None:
-            attributes[names.ERROR_TYPE] = str(record.status) if record.kind is None else record.kind.value
+            attributes[names.ERROR_TYPE] = (
+                str(record.status) if record.kind is None else record.kind.value
+            )
         self._server_duration.record(record.duration, attributes)

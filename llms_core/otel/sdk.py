@@ -32,7 +32,11 @@ _NONE = "none"
 
 def resource() -> Resource:
     """What sends: this process. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME take precedence."""
-    own = {"service.name": "llms", "service.version": __version__, "service.instance.id": str(uuid.uuid4())}
+    own = {
+        "service.name": "llms",
+        "service.version": __version__,
+        "service.instance.id": str(uuid.uuid4()),
+    }
     configured = OTELResourceDetector().detect().attributes
     return Resource.create({name: value for name, value in own.items() if name not in configured})
 
@@ -55,7 +59,11 @@ def meter_provider(about: Resource) -> MeterProvider:
 def _exporters(signal: str, protocol_variable: str) -> list[Any]:
     """The exporters of a signal that the environment names. One that cannot be used is logged and left out."""
     names = os.environ.get(f"OTEL_{signal.upper()}_EXPORTER", "otlp")
-    protocol = os.environ.get(protocol_variable) or os.environ.get(OTEL_EXPORTER_OTLP_PROTOCOL) or "http/protobuf"
+    protocol = (
+        os.environ.get(protocol_variable)
+        or os.environ.get(OTEL_EXPORTER_OTLP_PROTOCOL)
+        or "http/protobuf"
+    )
     exporters = []
     for name in (each.strip() for each in names.split(",")):
         if name == "otlp":
@@ -68,7 +76,11 @@ def _exporters(signal: str, protocol_variable: str) -> list[Any]:
 def _exporter(signal: str, name: str) -> list[Any]:
     found = list(entry_points(group=f"opentelemetry_{signal}_exporter", name=name))
     if not found:
-        log.error("the OpenTelemetry exporter %r for %s is not installed: install its package", name, signal)
+        log.error(
+            "the OpenTelemetry exporter %r for %s is not installed: install its package",
+            name,
+            signal,
+        )
         return []
     try:
         return [found[0].load()()]

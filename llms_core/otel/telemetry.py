@@ -59,7 +59,9 @@ class Telemetry:
         """Begin the span of an attempt; return the headers by which the provider's spans belong to it."""
         running = self._requests.get(start.request_id)
         if running is None:
-            running = _Running(self._begin(start.request_started, start.operation, start.trace_context))
+            running = _Running(
+                self._begin(start.request_started, start.operation, start.trace_context)
+            )
             self._requests[start.request_id] = running
         context = trace.set_span_in_context(running.request)
         name = f"{conventions.operation_name(start.operation)} {start.upstream_model}"

@@ -49,7 +49,9 @@ class Admission:
         self._allowed: set[str] | None = None
         if plugins.allow is not None:
             self._allowed = set(map(_canonical, plugins.allow))
-        self._pins = {_canonical(name): _parse_pin(name, text) for name, text in plugins.pins.items()}
+        self._pins = {
+            _canonical(name): _parse_pin(name, text) for name, text in plugins.pins.items()
+        }
         #: By plugin name.
         self._admitted: dict[str, Source] = {}
 
@@ -60,10 +62,16 @@ class Admission:
         if names & self._disabled:
             return Rejection("disabled", "listed in [plugins] disabled")
         if not self._is_allowed(source):
-            return Rejection("not allowed", f"{source.distribution} is not listed in [plugins] allow")
+            return Rejection(
+                "not allowed", f"{source.distribution} is not listed in [plugins] allow"
+            )
         if source.named and not self._trusted:
             return Rejection("quarantined", UNTRUSTED)
-        reason = self._pin_mismatch(source, names) or _incompatibility(source) or self._name_conflict(source)
+        reason = (
+            self._pin_mismatch(source, names)
+            or _incompatibility(source)
+            or self._name_conflict(source)
+        )
         if reason is not None:
             return Rejection("quarantined", reason)
         self._admitted[source.name] = source
@@ -103,7 +111,9 @@ def unknown_names(
     found = list(sources)
     distributions = {_canonical(source.distribution): source.distribution for source in found}
     names = {**distributions, **{_canonical(source.name): source.name for source in found}}
-    places: list[tuple[str, JsonPath]] = [(name, ("plugins", "disabled")) for name in plugins.disabled]
+    places: list[tuple[str, JsonPath]] = [
+        (name, ("plugins", "disabled")) for name in plugins.disabled
+    ]
     places += [(name, ("plugins", "pins", name)) for name in plugins.pins]
     for name, place in places:
         if _canonical(name) not in names:
@@ -115,7 +125,9 @@ def unknown_names(
         message = f"no distribution '{name}' is installed, so that this allows nothing"
         hint = _suggestion(name, distributions.values())
         # Users know plugins by their own names.
-        owners = [source.distribution for source in found if _canonical(source.name) == _canonical(name)]
+        owners = [
+            source.distribution for source in found if _canonical(source.name) == _canonical(name)
+        ]
         if owners:
             message = f"'{name}' is the name of a plugin, and not of a distribution, so that this allows nothing"
             hint = f"write '{owners[0]}'"
@@ -140,7 +152,9 @@ def _parse_pin(name: str, text: str) -> _Pin:
     found = _PIN.fullmatch(text)
     if found is None:
         hint = 'write "==1.2.3", or "==1.2.3 sha256:…" with the hash that `llms plugins doctor --pins` prints'
-        raise ConfigError(f"'{text}' is not an exact version", field=f"plugins.pins.{name}", hint=hint)
+        raise ConfigError(
+            f"'{text}' is not an exact version", field=f"plugins.pins.{name}", hint=hint
+        )
     return _Pin(version=found[1], digest=found[2] or "")
 
 

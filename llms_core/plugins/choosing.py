@@ -33,7 +33,11 @@ class Chooser(msgspec.Struct, frozen=True):
     fails_open: bool = False
 
     def choose(
-        self, body: RequestBody[Any], candidates: Sequence[Candidate], operation: str, caller: Caller | None
+        self,
+        body: RequestBody[Any],
+        candidates: Sequence[Candidate],
+        operation: str,
+        caller: Caller | None,
     ) -> Sequence[Candidate]:
         """Return the candidates that the plugin leaves, in its order; at least one.
 
@@ -56,7 +60,9 @@ class Chooser(msgspec.Struct, frozen=True):
             raise RequestError.plugin_failed(f"plugin '{self.name}'") from None
         if not chosen:
             message = f"Plugin '{self.name}' removed every provider of model '{body.model}'"
-            raise RequestError(message, status=403, type="permission_error", code="refused_by_plugin")
+            raise RequestError(
+                message, status=403, type="permission_error", code="refused_by_plugin"
+            )
         return chosen
 
 
@@ -66,7 +72,9 @@ def _only_offered(offered: Sequence[Candidate], chosen: Iterable[Any]) -> Sequen
     Compared by identity: a changed copy is not the candidate, and a plugin must not replace one by its own.
     """
     if not isinstance(chosen, Iterable):
-        raise PluginError(f"it returned a {type(chosen).__name__} instead of a list of candidates, or None")
+        raise PluginError(
+            f"it returned a {type(chosen).__name__} instead of a list of candidates, or None"
+        )
     remaining = {id(candidate) for candidate in offered}
     kept: list[Candidate] = []
     for candidate in chosen:

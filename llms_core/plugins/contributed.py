@@ -16,7 +16,9 @@ from llms_core.plugins.host import PluginHost
 from llms_core.provider import ProviderSettings
 
 
-def with_contributed(document: LlmsJson, host: PluginHost, env: Mapping[str, str], resolve: Resolve) -> LlmsJson:
+def with_contributed(
+    document: LlmsJson, host: PluginHost, env: Mapping[str, str], resolve: Resolve
+) -> LlmsJson:
     """Return the document with the providers of plugins after its own, in the order of plugins.
 
     Where two have one name, that of the file is used, or that of the first plugin; a warning names the other. A block
@@ -45,7 +47,12 @@ def _joined(document: LlmsJson, other: LlmsJson) -> LlmsJson:
 
 
 def _read(
-    contributor: Contributor, name: str, block: Block, host: PluginHost, env: Mapping[str, str], resolve: Resolve
+    contributor: Contributor,
+    name: str,
+    block: Block,
+    host: PluginHost,
+    env: Mapping[str, str],
+    resolve: Resolve,
 ) -> LlmsJson:
     """Read one block as a document of its own."""
     path = f"{contributor.origin}: llms_config"
@@ -53,14 +60,21 @@ def _read(
         if isinstance(block, PluginError):
             raise ConfigError(str(block), path=path, field=f"providers.{name}")
         text = b'{"providers": {%s: %s}}' % (msgspec.json.encode(name), block)
-        document = llms_json.read(text, path, host.specs, env=env, resolve=resolve, origin=contributor.origin)
+        document = llms_json.read(
+            text, path, host.specs, env=env, resolve=resolve, origin=contributor.origin
+        )
     except ConfigError as error:
         provider = _unusable(name, host, str(error))
         document = LlmsJson(path=path, providers=(provider,), warnings=(str(error),))
-    providers = [msgspec.structs.replace(provider, contributor=contributor.name) for provider in document.providers]
+    providers = [
+        msgspec.structs.replace(provider, contributor=contributor.name)
+        for provider in document.providers
+    ]
     return msgspec.structs.replace(document, providers=tuple(providers))
 
 
 def _unusable(name: str, host: PluginHost, reason: str) -> Provider:
     spec = host.specs.get(OPENAI_COMPATIBLE.name, OPENAI_COMPATIBLE)
-    return Provider(id=name, spec=spec, settings=ProviderSettings(id=name), disabled=reason, misconfigured=True)
+    return Provider(
+        id=name, spec=spec, settings=ProviderSettings(id=name), disabled=reason, misconfigured=True
+    )

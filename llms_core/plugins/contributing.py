@@ -128,7 +128,9 @@ def _encoded(result: Any) -> Mapping[str, Block]:
     blocks: dict[str, Block] = {}
     for name, block in result.items():
         if not isinstance(name, str):
-            raise PluginError(f"the name {name!r} of a provider is a {type(name).__name__} instead of a str")
+            raise PluginError(
+                f"the name {name!r} of a provider is a {type(name).__name__} instead of a str"
+            )
         try:
             blocks[name] = msgspec.json.encode(block, enc_hook=_revealed)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:

@@ -45,15 +45,24 @@ def split(
     if table is None:
         return CoreSettings(), None
     own = dict(table)
-    members = {member: own.pop(member, None) for member, about in _HOOKS.items() if about.intersection(hooks)}
+    members = {
+        member: own.pop(member, None)
+        for member, about in _HOOKS.items()
+        if about.intersection(hooks)
+    }
     fail = members.get(FAIL) or "closed"
     if fail not in ("open", "closed"):
         hint = "closed refuses requests if the plugin fails, open lets them go on"
         raise ConfigError(
-            f"{fail!r} is neither 'open' nor 'closed'", path=path, field=f"plugin.{name}.{FAIL}", hint=hint
+            f"{fail!r} is neither 'open' nor 'closed'",
+            path=path,
+            field=f"plugin.{name}.{FAIL}",
+            hint=hint,
         )
     refresh = members.get(REFRESH)
-    if refresh is not None and (not isinstance(refresh, int | float) or isinstance(refresh, bool) or refresh <= 0):
+    if refresh is not None and (
+        not isinstance(refresh, int | float) or isinstance(refresh, bool) or refresh <= 0
+    ):
         message = f"{refresh!r} is not a number of seconds"
         raise ConfigError(message, path=path, field=f"plugin.{name}.{REFRESH}", hint="such as 60")
     return CoreSettings(fails_open=fail == "open", is_configured=True, refresh=refresh), own

@@ -36,13 +36,17 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     docs: Annotated[str, Meta(examples=["https://acme.example/docs"])] = ""
     #: The URL that paths such as `/chat/completions` are appended to; inherited by default.
     base_url: Annotated[
-        Annotated[str, Meta(pattern="^https?://")] | None, Meta(examples=["https://api.acme.example/v1"])
+        Annotated[str, Meta(pattern="^https?://")] | None,
+        Meta(examples=["https://api.acme.example/v1"]),
     ] = None
     #: What is appended to the base URL for chat completions.
-    path: Annotated[Annotated[str, Meta(pattern=PATH_PATTERN)] | None, Meta(examples=["/chat/completions"])] = None
+    path: Annotated[
+        Annotated[str, Meta(pattern=PATH_PATTERN)] | None, Meta(examples=["/chat/completions"])
+    ] = None
     #: Operation -> what is appended to the base URL for it; replaces the inherited ones.
     paths: Annotated[
-        dict[str, Annotated[str, Meta(pattern=PATH_PATTERN)]] | None, Meta(examples=[{"embeddings": "/embeddings"}])
+        dict[str, Annotated[str, Meta(pattern=PATH_PATTERN)]] | None,
+        Meta(examples=[{"embeddings": "/embeddings"}]),
     ] = None
     #: The environment variable that has the key, or several of them, of which the first that is set is used.
     key_env: Annotated[str | tuple[str, ...] | None, Meta(examples=["ACME_API_KEY"])] = None
@@ -63,9 +67,9 @@ class DeclaredType(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     #: Whether the provider cannot stream; None: as inherited.
     replay_streams: Annotated[bool | None, Meta(examples=[True])] = None
     #: Name for clients -> the provider's id, or ids that clients use as they are.
-    models: Annotated[dict[str, str] | tuple[str, ...] | None, Meta(examples=[{"acme-large": "acme-large-2026"}])] = (
-        None
-    )
+    models: Annotated[
+        dict[str, str] | tuple[str, ...] | None, Meta(examples=[{"acme-large": "acme-large-2026"}])
+    ] = None
     #: Further names for the type.
     aliases: Annotated[tuple[str, ...], Meta(examples=[["acme-ai"]])] = ()
 
@@ -92,7 +96,11 @@ def declared(
 
 
 def _spec(
-    name: str, table: Mapping[str, Any], known: Mapping[str, ProviderSpec], path: str, expand: Expand
+    name: str,
+    table: Mapping[str, Any],
+    known: Mapping[str, ProviderSpec],
+    path: str,
+    expand: Expand,
 ) -> ProviderSpec:
     field = dotted(("types", name))
     declaration = _decode(name, table, path)
@@ -101,7 +109,9 @@ def _spec(
         for header, value in declaration.headers.items()
     }
     base = _extended(declaration, known, field, path)
-    _check_names(declaration.capabilities, Capabilities.__struct_fields__, f"{field}.capabilities", path)
+    _check_names(
+        declaration.capabilities, Capabilities.__struct_fields__, f"{field}.capabilities", path
+    )
     return msgspec.structs.replace(
         base,
         name=name,
@@ -118,7 +128,9 @@ def _spec(
         rules=_rules(declaration, base, f"{field}.rules", path),
         embeddings=_replaced(base.embeddings, declaration.embeddings, f"{field}.embeddings", path),
         capabilities=msgspec.structs.replace(base.capabilities, **declaration.capabilities),
-        replay_streams=base.replay_streams if declaration.replay_streams is None else declaration.replay_streams,
+        replay_streams=base.replay_streams
+        if declaration.replay_streams is None
+        else declaration.replay_streams,
         models=_models(declaration, base),
         aliases=declaration.aliases,
         demo=False,
@@ -136,12 +148,16 @@ def _decode(name: str, table: Mapping[str, Any], path: str) -> DeclaredType:
         raise ConfigError(message, path=path, field=dotted(("types", name, *at))) from None
 
 
-def _extended(declaration: DeclaredType, known: Mapping[str, ProviderSpec], field: str, path: str) -> ProviderSpec:
+def _extended(
+    declaration: DeclaredType, known: Mapping[str, ProviderSpec], field: str, path: str
+) -> ProviderSpec:
     name = declaration.extends or OPENAI_COMPATIBLE.name
     base = known.get(name.lower())
     if base is None:
         hint = _suggestion(name, known, "known types")
-        raise ConfigError(f"unknown provider type '{name}'", path=path, field=f"{field}.extends", hint=hint)
+        raise ConfigError(
+            f"unknown provider type '{name}'", path=path, field=f"{field}.extends", hint=hint
+        )
     return base
 
 

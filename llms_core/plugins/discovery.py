@@ -82,7 +82,13 @@ class _Plugin(msgspec.Struct):
 class _Loader:
     """Imports all plugins, then sets them up: one may be needed to read the settings of another."""
 
-    def __init__(self, settings: Mapping[str, Mapping[str, Any]], path: str, timeout: float, env: Mapping[str, str]):
+    def __init__(
+        self,
+        settings: Mapping[str, Mapping[str, Any]],
+        path: str,
+        timeout: float,
+        env: Mapping[str, str],
+    ):
         self._settings = settings
         self._path = path
         self._env = env
@@ -109,7 +115,9 @@ class _Loader:
                 plugin.hooks = hooks_of(module, source.name)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit, and the panics of extension modules, are not Exceptions
+        except (
+            BaseException
+        ) as error:  # SystemExit, and the panics of extension modules, are not Exceptions
             # The import itself failed if it has not been timed yet.
             plugin.import_seconds = plugin.import_seconds or perf_counter() - start
             self._quarantine(plugin, error)
@@ -146,7 +154,9 @@ class _Loader:
             registered = register(specs, origins, plugin.specs, source.origin)
             loaded.append(LoadedPlugin(source.name, source.origin, plugin.hooks, plugin.settings))
             reason = "; ".join(registered.conflicts) if plugin.hooks else _NO_HOOK
-            provides = [spec.name for spec in registered.specs] + sorted(plugin.hooks.keys() - _LOADING_HOOKS)
+            provides = [spec.name for spec in registered.specs] + sorted(
+                plugin.hooks.keys() - _LOADING_HOOKS
+            )
             reports.append(_report(plugin, "ok", reason, tuple(provides)))
         return PluginHost(loaded, reports, specs, origins, warnings, self._findings, self._resolver)
 
@@ -209,7 +219,9 @@ class _Loader:
         if printed.any and plugin.source.name not in self._printing:
             self._printing.add(plugin.source.name)
             text = "it prints while it is loaded; use logging, or remove the `print`"
-            self._findings.append(Finding(plugin.source.name, False, f"{plugin.source.origin}: {text}"))
+            self._findings.append(
+                Finding(plugin.source.name, False, f"{plugin.source.origin}: {text}")
+            )
 
 
 def _set_up_order(plugin: _Plugin) -> tuple[bool, int]:
@@ -217,8 +229,16 @@ def _set_up_order(plugin: _Plugin) -> tuple[bool, int]:
     return keeps is None, 0 if keeps is None else keeps.rank
 
 
-def _report(plugin: _Plugin, state: PluginState, reason: str, provides: tuple[str, ...] = ()) -> PluginReport:
+def _report(
+    plugin: _Plugin, state: PluginState, reason: str, provides: tuple[str, ...] = ()
+) -> PluginReport:
     source = plugin.source
     return PluginReport(
-        source.name, source.distribution, source.version, state, reason, plugin.import_seconds, provides
+        source.name,
+        source.distribution,
+        source.version,
+        state,
+        reason,
+        plugin.import_seconds,
+        provides,
     )

@@ -76,7 +76,10 @@ def _problems(report: PluginReport) -> Iterator[tuple[bool, str]]:
         yield True, report.reason
     if report.import_seconds > SLOW_IMPORT:
         milliseconds = report.import_seconds * 1000
-        yield False, f"importing it takes {milliseconds:.0f} ms; move slow imports into the functions that need them"
+        yield (
+            False,
+            f"importing it takes {milliseconds:.0f} ms; move slow imports into the functions that need them",
+        )
     for hook in report.provides:
         if warning := _deprecation(hook):
             yield False, f"{hook} is deprecated: {warning}"

@@ -44,7 +44,12 @@ def checked_headers(headers: object) -> Mapping[str, str]:
         raise PluginError(f"returned a {type(headers).__name__} instead of a mapping of headers")
     for name, value in headers.items():
         is_text = isinstance(name, str) and isinstance(value, str)
-        if not is_text or not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+        if (
+            not is_text
+            or not _HEADER_NAME.fullmatch(name)
+            or not value.isascii()
+            or not value.isprintable()
+        ):
             raise PluginError(f"returned something that is no header: {name!r}")
     return headers
 
@@ -89,7 +94,9 @@ def operation_error(operation: object, names: Collection[str]) -> str | None:
     return None
 
 
-def dialect_error(dialect: object, paths: Collection[str], operations: Collection[str]) -> str | None:
+def dialect_error(
+    dialect: object, paths: Collection[str], operations: Collection[str]
+) -> str | None:
     """Return why a dialect cannot be used, or None.
 
     `paths` are those that are taken, `operations` the names of those that are registered.
@@ -99,7 +106,9 @@ def dialect_error(dialect: object, paths: Collection[str], operations: Collectio
     return next(_dialect_errors(dialect, paths, operations), None)
 
 
-def _dialect_errors(dialect: Dialect, paths: Collection[str], operations: Collection[str]) -> Iterator[str]:
+def _dialect_errors(
+    dialect: Dialect, paths: Collection[str], operations: Collection[str]
+) -> Iterator[str]:
     where = f"of the dialect '{dialect.name}'"
     if not isinstance(dialect.operation, Operation):
         yield f"the `operation` {where} must be an Operation"
@@ -115,7 +124,9 @@ def _dialect_errors(dialect: Dialect, paths: Collection[str], operations: Collec
             yield f"the path {path} {where} {reason}"
         if path in paths:
             yield f"the path {path} {where} is already taken"
-        if path == "/" or any(f"{path}/".startswith(f"{reserved}/") for reserved in _RESERVED_PATHS):
+        if path == "/" or any(
+            f"{path}/".startswith(f"{reserved}/") for reserved in _RESERVED_PATHS
+        ):
             yield f"the path {path} {where} is reserved for the server's own routes"
     for route in dialect.routes:
         if not isinstance(route, Route) or route.method not in ("GET", "DELETE"):

@@ -17,7 +17,9 @@ Chosen: TypeAlias = Sequence[Candidate] | None
 
 
 class _ByHeadersMethodPathPeer(Protocol):
-    def __call__(self, *, headers: Mapping[str, str], method: str, path: str, peer: str) -> Identified: ...
+    def __call__(
+        self, *, headers: Mapping[str, str], method: str, path: str, peer: str
+    ) -> Identified: ...
 
 
 class _ByHeadersMethodPath(Protocol):
@@ -78,24 +80,37 @@ class _ByPeer(Protocol):
 
 class _FromRequestCandidatesOperationCaller(Protocol):
     def __call__(
-        self, *, request: ChatRequest, candidates: Sequence[Candidate], operation: str, caller: Caller | None
+        self,
+        *,
+        request: ChatRequest,
+        candidates: Sequence[Candidate],
+        operation: str,
+        caller: Caller | None,
     ) -> Chosen: ...
 
 
 class _FromRequestCandidatesOperation(Protocol):
-    def __call__(self, *, request: ChatRequest, candidates: Sequence[Candidate], operation: str) -> Chosen: ...
+    def __call__(
+        self, *, request: ChatRequest, candidates: Sequence[Candidate], operation: str
+    ) -> Chosen: ...
 
 
 class _FromRequestCandidatesCaller(Protocol):
-    def __call__(self, *, request: ChatRequest, candidates: Sequence[Candidate], caller: Caller | None) -> Chosen: ...
+    def __call__(
+        self, *, request: ChatRequest, candidates: Sequence[Candidate], caller: Caller | None
+    ) -> Chosen: ...
 
 
 class _FromRequestOperationCaller(Protocol):
-    def __call__(self, *, request: ChatRequest, operation: str, caller: Caller | None) -> Chosen: ...
+    def __call__(
+        self, *, request: ChatRequest, operation: str, caller: Caller | None
+    ) -> Chosen: ...
 
 
 class _FromCandidatesOperationCaller(Protocol):
-    def __call__(self, *, candidates: Sequence[Candidate], operation: str, caller: Caller | None) -> Chosen: ...
+    def __call__(
+        self, *, candidates: Sequence[Candidate], operation: str, caller: Caller | None
+    ) -> Chosen: ...
 
 
 class _FromRequestCandidates(Protocol):

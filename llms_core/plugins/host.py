@@ -20,9 +20,15 @@ from llms_core.operations import Operation
 from llms_core.plugins.choosing import Chooser
 from llms_core.plugins.contributing import Contributor, Contributors
 from llms_core.plugins.core_settings import CoreSettings
-from llms_core.plugins.extensions import checked_headers, dialect_error, middleware_error, operation_error
+from llms_core.plugins.extensions import (
+    checked_headers,
+    dialect_error,
+    middleware_error,
+    operation_error,
+)
 from llms_core.plugins.report import Finding, PluginReport, summary
 from llms_core.plugins.resolving import Resolver
+from llms_core.plugins.results import route_names, wrong_result
 from llms_core.plugins.specs import reject_awaitable
 from llms_core.plugins.verify import Hook
 from llms_core.provider import ProviderSpec
@@ -38,7 +44,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llms_core.plugins")
 
-_AN_ASYNC_CONTEXT_MANAGER = "an async context manager: put `@asynccontextmanager` (from contextlib) above `async def`"
+_CONTEXT = (
+    "an async context manager: put `@asynccontextmanager` (from contextlib) above `async def`"
+)
 
 
 class LoadedPlugin(msgspec.Struct, frozen=True):
@@ -79,9 +87,9 @@ class PluginHost:
         self.specs: dict[str, ProviderSpec] = specs or {}
         self._origins = origins or {}
         self._plugins = tuple(plugins)
-        # Hooks that are called per request are looked up once.
         #: The plugins that reorder or remove candidates.
         self.choosers = tuple(self._choosers())
+        # Hooks that are called per request are looked up once.
         self._attempt_started = self._implementations("llms_attempt_started")
         self._attempt_finished = self._implementations("llms_attempt_finished")
         self._request_finished = self._implementations("llms_request_finished")
@@ -135,7 +143,11 @@ class PluginHost:
             self._origins[name.lower()] = origin
 
     def candidates(
-        self, body: RequestBody[Any], candidates: Sequence[Candidate], operation: str, caller: Caller | None
+        self,
+        body: RequestBody[Any],
+        candidates: Sequence[Candidate],
+        operation: str,
+        caller: Caller | None,
     ) -> Sequence[Candidate]:
         """Let each plugin in turn reorder or remove candidates. Raises RequestError if one refuses, or fails."""
         for chooser in self.choosers:
@@ -171,7 +183,7 @@ class PluginHost:
                 measured = tuple(result)
                 for each in measured:
                     if not isinstance(each, Measurement):
-                        raise PluginError(f"returned a {type(each).__name__} instead of a Measurement")
+                        raise PluginError(wrong_result(each, "a Measurement"))
             except (Exception, SystemExit) as error:
                 self._log_failure(plugin, "llms_measurements", error)
             else:
@@ -185,16 +197,20 @@ class PluginHost:
                 status = call()
                 reject_awaitable(status)
                 if not isinstance(status, Mapping):
-                    raise PluginError(_wrong_result(status, "a mapping"))
+                    raise PluginError(wrong_result(status, "a mapping"))
                 found[plugin.name] = status
             except (Exception, SystemExit) as error:
                 self._log_failure(plugin, "llms_status", error)
         return found
 
-    def lifespans(self, gateway: GatewayStatus) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
+    def lifespans(
+        self, gateway: GatewayStatus
+    ) -> tuple[tuple[str, AbstractAsyncContextManager[Any]], ...]:
         """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
         hook = "llms_lifespan"
-        return tuple(self._results(hook, AbstractAsyncContextManager, _AN_ASYNC_CONTEXT_MANAGER, arguments=(gateway,)))
+        return tuple(
+            self._results(hook, AbstractAsyncContextManager, _CONTEXT, arguments=(gateway,))
+        )
 
     def routes(self, hook: str = "llms_routes") -> tuple[tuple[str, tuple[Any, ...]], ...]:
         """Return pairs of a plugin's name and its Litestar route handlers; `hook` may be `llms_root_routes`."""
@@ -203,7 +219,9 @@ class PluginHost:
     def public_routes(self) -> Mapping[str, frozenset[str]]:
         """The names of the routes that each plugin offers to anybody; none for a plugin whose hook fails."""
         names = "a set of names of routes"
-        return dict(self._results("llms_public_routes", Iterable, names, _route_names, may_be_none=True))
+        return dict(
+            self._results("llms_public_routes", Iterable, names, route_names, may_be_none=True)
+        )
 
     def operations(self, taken: Sequence[Operation[Any, Any]]) -> tuple[Operation[Any, Any], ...]:
         """Return the plugins' operations; an invalid one, or one whose name is taken, is left out."""
@@ -219,7 +237,9 @@ class PluginHost:
                     accepted.append(operation)
         return tuple(accepted)
 
-    def dialects(self, taken: Sequence[Dialect], operations: Sequence[Operation[Any, Any]]) -> tuple[Dialect, ...]:
+    def dialects(
+        self, taken: Sequence[Dialect], operations: Sequence[Operation[Any, Any]]
+    ) -> tuple[Dialect, ...]:
         """Return the plugins' dialects; an invalid one, or one with a path that is taken, is left out.
 
         `operations` are all that are registered.
@@ -256,8 +276,8 @@ class PluginHost:
     @property
     def unused(self) -> str:
         """The plugins that are missing, with their states, in words; empty if none is."""
-        missing = [report for report in self.reports if report.state != "ok" and not report.is_switched_off]
-        return ", ".join(f"{report.origin} is {report.state}" for report in missing)
+        missing = [each for each in self.reports if each.state != "ok" and not each.is_switched_off]
+        return ", ".join(f"{each.origin} is {each.state}" for each in missing)
 
     def demanded(self) -> Iterator[Finding]:
         """Yield what is wrong with plugins that requests must not go on without, because plugins.toml demands them."""
@@ -272,7 +292,9 @@ class PluginHost:
 
     def default_config(self) -> bytes | None:
         """Return the llms.json of the first plugin that has one."""
-        for _, text in self._results("llms_default_config", bytes, "bytes, the text of an llms.json", may_be_none=True):
+        for _, text in self._results(
+            "llms_default_config", bytes, "bytes, the text of an llms.json", may_be_none=True
+        ):
             config: bytes = text
             return config
         return None
@@ -314,7 +336,9 @@ class PluginHost:
     def _choosers(self) -> Iterator[Chooser]:
         for plugin, call in self._implementations("llms_candidates"):
             reads_request = "request" in plugin.hooks["llms_candidates"].arguments
-            yield Chooser(plugin.name, plugin.origin, call, reads_request, plugin.settings.fails_open)
+            yield Chooser(
+                plugin.name, plugin.origin, call, reads_request, plugin.settings.fails_open
+            )
 
     def _notify(self, hook: str, implementations: Iterable[Implementation], record: object) -> None:
         for plugin, call in implementations:
@@ -351,7 +375,7 @@ class PluginHost:
                 if result is None and may_be_none:
                     continue
                 if not isinstance(result, expected):
-                    raise PluginError(_wrong_result(result, described))
+                    raise PluginError(wrong_result(result, described))
                 if convert is not None:
                     result = convert(result)
             except (Exception, SystemExit) as error:
@@ -363,24 +387,11 @@ class PluginHost:
         """Note the failure of a hook that is called at startup."""
         log.debug("%s: %s failed", plugin.origin, hook, exc_info=error)
         reason = str(error) if isinstance(error, LlmsError) else summary(error)
-        self.findings.append(Finding(plugin.name, True, f"{plugin.origin}: {hook} failed: {reason}", hook))
+        text = f"{plugin.origin}: {hook} failed: {reason}"
+        self.findings.append(Finding(plugin.name, True, text, hook))
 
     def _log_failure(self, plugin: LoadedPlugin, hook: str, error: BaseException) -> None:
         """Log a failure once per plugin and hook: a hook that fails for every request would flood the log."""
         if (plugin.name, hook) not in self._logged:
             self._logged.add((plugin.name, hook))
             log.error("%s: %s failed: %s", plugin.origin, hook, summary(error), exc_info=error)
-
-
-def _wrong_result(result: object, described: str) -> str:
-    if result is None:
-        return f"returned None instead of {described}: is there a `return`?"
-    return f"returned a {type(result).__name__} instead of {described}"
-
-
-def _route_names(names: Iterable[object]) -> frozenset[str]:
-    # None is the name of every route that has none.
-    found = tuple(names)
-    if isinstance(names, str) or not all(isinstance(name, str) for name in found):
-        raise PluginError('returned something else than names of routes: return {"webhook"} for name="webhook"')
-    return frozenset(map(str, found))

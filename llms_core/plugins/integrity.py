@@ -6,7 +6,9 @@ import hashlib
 import importlib.metadata
 
 # Written by the installer, so they differ between machines.
-_INSTALLER_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
+_INSTALLER_FILES = frozenset(
+    {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
+)
 
 
 def digest(distribution: importlib.metadata.Distribution) -> str:

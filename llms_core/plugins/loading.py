@@ -22,7 +22,9 @@ from llms_core.secret import Secret, redact
 log = logging.getLogger("llms_core.plugins")
 
 
-def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -> tuple[PluginsToml, PluginHost]:
+def load_plugins(
+    plugins: Path | None, *, env: Mapping[str, str] = os.environ
+) -> tuple[PluginsToml, PluginHost]:
     """Find and read plugins.toml, and load the plugins that it enables.
 
     Raises ConfigError if the file is invalid. A plugin that fails is quarantined instead: see the host's reports.
@@ -35,10 +37,15 @@ def load_plugins(plugins: Path | None, *, env: Mapping[str, str] = os.environ) -
         _warn_of_ignored_code(toml)
     known = env_file.with_files(env, path)
     try:
-        host = load_enabled_plugins(toml.plugins, toml.plugin, path=toml.path, trusted=trusted, env=known)
+        host = load_enabled_plugins(
+            toml.plugins, toml.plugin, path=toml.path, trusted=trusted, env=known
+        )
         expand = partial(_expanded, References(known, host.resolver.lookup()), toml.path)
         # Declared types come last, because they may extend the types of plugins.
-        host.declare(declared(toml.types, host.specs, path=toml.path, expand=expand), f"[types] of {toml.path}")
+        host.declare(
+            declared(toml.types, host.specs, path=toml.path, expand=expand),
+            f"[types] of {toml.path}",
+        )
         return _with_proxy(toml, expand), host
     except ConfigError as error:
         raise plugins_toml.located(error, toml.path) from None
@@ -48,7 +55,9 @@ def read_again(path: Path, host: PluginHost, *, env: Mapping[str, str] = os.envi
     """Read plugins.toml again, for what can change while the server runs. Raises ConfigError if it is invalid."""
     toml = plugins_toml.load(path)
     known = env_file.with_files(env, path)
-    return _with_proxy(toml, partial(_expanded, References(known, host.resolver.lookup()), toml.path))
+    return _with_proxy(
+        toml, partial(_expanded, References(known, host.resolver.lookup()), toml.path)
+    )
 
 
 def _with_proxy(toml: PluginsToml, expand: Expand) -> PluginsToml:
@@ -57,7 +66,9 @@ def _with_proxy(toml: PluginsToml, expand: Expand) -> PluginsToml:
     if written is None:
         return toml
     proxy = plugins_toml.proxy(expand(written.reveal(), "upstream.proxy"))
-    return msgspec.structs.replace(toml, upstream=msgspec.structs.replace(toml.upstream, proxy=proxy))
+    return msgspec.structs.replace(
+        toml, upstream=msgspec.structs.replace(toml.upstream, proxy=proxy)
+    )
 
 
 def _expanded(references: References, path: str, text: str, field: str) -> str:

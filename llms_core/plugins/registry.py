@@ -29,7 +29,10 @@ class Built(msgspec.Struct, frozen=True):
 def build(host: PluginHost, llms_json: LlmsJson, previous: Sequence[Configured] = ()) -> Built:
     """Create an adapter for each enabled provider, reusing those of `previous` whose settings are unchanged."""
     previous_by_id = {item.id: item for item in previous}
-    items = [_configure(host, provider, previous_by_id.get(provider.id)) for provider in llms_json.providers]
+    items = [
+        _configure(host, provider, previous_by_id.get(provider.id))
+        for provider in llms_json.providers
+    ]
     # An embedded model that is not installed is nobody's concern: no file mentions it.
     configured = tuple(item for item in items if not (item.provider.implicit and item.disabled))
     return Built(configured, tuple(_retired(previous, configured)))
@@ -45,7 +48,9 @@ def _retired(previous: Sequence[Configured], current: Sequence[Configured]) -> I
 
 def _configure(host: PluginHost, provider: Provider, previous: Configured | None) -> Configured:
     if provider.disabled is not None:
-        return Configured(provider.id, provider, None, provider.disabled, fault=provider.misconfigured)
+        return Configured(
+            provider.id, provider, None, provider.disabled, fault=provider.misconfigured
+        )
     adapter = None
     fault = False
     try:

@@ -44,13 +44,17 @@ class Resolver:
 
         Unless it `asks_again`, what is known from before is used.
         """
-        return _Lookup(self._keepers, self._last, self.timeout, {} if asks_again else dict(self._last)).resolve
+        return _Lookup(
+            self._keepers, self._last, self.timeout, {} if asks_again else dict(self._last)
+        ).resolve
 
 
 class _Lookup:
     """One reading of files."""
 
-    def __init__(self, keepers: list[_Keeper], last: dict[str, str], timeout: float, found: dict[str, str]):
+    def __init__(
+        self, keepers: list[_Keeper], last: dict[str, str], timeout: float, found: dict[str, str]
+    ):
         self._keepers = keepers
         self._last = last
         self._timeout = timeout
@@ -107,9 +111,13 @@ class _Lookup:
             raise PluginError(late) from None
         reject_awaitable(secret)
         if secret is not None and not isinstance(secret, str):
-            raise PluginError(f"it returned {type(secret).__name__} instead of a str, or None for a secret of others")
+            raise PluginError(
+                f"it returned {type(secret).__name__} instead of a str, or None for a secret of others"
+            )
         if secret is not None and not secret.strip():
-            raise PluginError("it returned an empty secret; return None for one that does not exist")
+            raise PluginError(
+                "it returned an empty secret; return None for one that does not exist"
+            )
         if secret is None:
             return None
         return secret.strip()

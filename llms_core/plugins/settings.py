@@ -10,7 +10,13 @@ import msgspec
 
 from llms_core.config.locate import explained, nearest
 from llms_core.config.plugins_toml import mistake
-from llms_core.config.references import Resolve, UnresolvedError, described, plugin_reference, resolve_nothing
+from llms_core.config.references import (
+    Resolve,
+    UnresolvedError,
+    described,
+    plugin_reference,
+    resolve_nothing,
+)
 from llms_core.errors import ConfigError
 from llms_core.secret import Secret, redact
 
@@ -57,7 +63,9 @@ class PluginSettings:
         try:
             return self._convert(dict(self._values), kind)
         except msgspec.ValidationError as error:
-            message, at = explained(error, dict(self._values), lambda value: self._convert(value, kind))
+            message, at = explained(
+                error, dict(self._values), lambda value: self._convert(value, kind)
+            )
             raise self.error(at, message) from None
 
     def _convert(self, values: dict[str, Any], kind: type[Struct]) -> Struct:

@@ -67,7 +67,9 @@ def installed(entry_points: EntryPoints) -> list[Source]:
         distribution = point.dist
         # A distribution may have many plugins, and each of its properties reads its metadata again.
         if distribution is not None and distribution not in metadata:
-            found = _Metadata(distribution.name, distribution.version, tuple(distribution.requires or ()))
+            found = _Metadata(
+                distribution.name, distribution.version, tuple(distribution.requires or ())
+            )
             metadata[distribution] = found
         sources.append(_from_entry_point(point, metadata))
     return sorted(sources, key=lambda source: (source.name, source.distribution))
@@ -83,7 +85,8 @@ def named(load: Iterable[str], folder: Path) -> list[Source]:
 
 
 def _from_entry_point(
-    point: importlib.metadata.EntryPoint, metadata: Mapping[importlib.metadata.Distribution, _Metadata]
+    point: importlib.metadata.EntryPoint,
+    metadata: Mapping[importlib.metadata.Distribution, _Metadata],
 ) -> Source:
     distribution = point.dist
     if distribution is None:
@@ -110,7 +113,9 @@ def _from_file(entry: str, folder: Path) -> Source:
 
 
 def _from_module(entry: str) -> Source:
-    return Source(entry, entry, "", partial(importlib.import_module, entry), module=entry, named=True)
+    return Source(
+        entry, entry, "", partial(importlib.import_module, entry), module=entry, named=True
+    )
 
 
 def _import_file(path: Path) -> ModuleType:

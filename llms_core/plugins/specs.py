@@ -37,7 +37,9 @@ def collect(hook: Hook) -> tuple[ProviderSpec, ...]:
         specs = tuple(result)
     except (PluginError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # a plugin may raise SystemExit, or a panic of an extension module
+    except (
+        BaseException
+    ) as error:  # a plugin may raise SystemExit, or a panic of an extension module
         raise PluginError(f"llms_providers raised {summary(error)}") from error
     for spec in specs:
         if not isinstance(spec, ProviderSpec):
@@ -53,7 +55,9 @@ def collect(hook: Hook) -> tuple[ProviderSpec, ...]:
 def not_a_list(result: object, items: str) -> str:
     """Say what a hook returned instead of a list, and how to correct it."""
     if result is None:
-        return f"returned None instead of a list of {items}: is there a `return`? Return [] for none"
+        return (
+            f"returned None instead of a list of {items}: is there a `return`? Return [] for none"
+        )
     return f"returned a {type(result).__name__} instead of a list of {items}: return [it]"
 
 
@@ -69,7 +73,10 @@ def reject_awaitable(result: Any) -> None:
 
 
 def register(
-    specs: dict[str, ProviderSpec], origins: dict[str, str], offered: Iterable[ProviderSpec], origin: str
+    specs: dict[str, ProviderSpec],
+    origins: dict[str, str],
+    offered: Iterable[ProviderSpec],
+    origin: str,
 ) -> Registered:
     """Add the specs of one plugin to `specs` and `origins` under their names and aliases, in lower case.
 
@@ -80,7 +87,9 @@ def register(
     for spec in offered:
         owner = origins.get(spec.name.lower())
         if owner is not None:
-            conflicts.append(f"provider '{spec.name}' is ignored, because {owner} already provides that name")
+            conflicts.append(
+                f"provider '{spec.name}' is ignored, because {owner} already provides that name"
+            )
             continue
         accepted.append(spec)
         for name in (spec.name, *spec.aliases):
@@ -104,12 +113,18 @@ def _validation_error(spec: ProviderSpec) -> str | None:
             return f"`{field}` must be a collection of strings, such as ('one',): the comma makes it one"
     if not callable(spec.adapter):
         return "`adapter` must be callable: the adapter's class, or a function of the spec and the settings"
-    if not isinstance(spec.paths, Mapping) or not _is_collection_of_strings([*spec.paths, *spec.paths.values()]):
-        return "`paths` must map names of operations to paths, such as {'embeddings': '/embeddings'}"
+    if not isinstance(spec.paths, Mapping) or not _is_collection_of_strings(
+        [*spec.paths, *spec.paths.values()]
+    ):
+        return (
+            "`paths` must map names of operations to paths, such as {'embeddings': '/embeddings'}"
+        )
     if not isinstance(spec.embeddings, EmbeddingRules):
         return "`embeddings` must be an instance of EmbeddingRules"
     if not isinstance(spec.capabilities, Capabilities):
-        return "`capabilities` must be an instance of Capabilities, such as Capabilities(tools=False)"
+        return (
+            "`capabilities` must be an instance of Capabilities, such as Capabilities(tools=False)"
+        )
     if not (isinstance(spec.settings, type) and issubclass(spec.settings, ProviderSettings)):
         return "`settings` must be a subclass of ProviderSettings: class MySettings(ProviderSettings, kw_only=True)"
     return None

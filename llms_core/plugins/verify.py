@@ -90,7 +90,9 @@ def _marked(plugin: object) -> Iterator[_Marked]:
     for name in dir(plugin):
         try:
             function = getattr(plugin, name)
-            options = getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
+            options = (
+                getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
+            )
         except Exception:  # noqa: S112 - as pluggy does: an attribute that cannot be read is no hook
             continue
         if isinstance(options, dict):
@@ -112,7 +114,9 @@ def _reject_unsupported(marked: _Marked) -> None:
         raise PluginError(f"{marked.place} is async; hooks must be synchronous functions: {how}")
     if marked.options.get("hookwrapper") or marked.options.get("wrapper"):
         reason = "wrappers are not supported, as each plugin is called on its own"
-        raise PluginError(f"{marked.place} is a hook wrapper; {reason}: write a plain function with `return`")
+        raise PluginError(
+            f"{marked.place} is a hook wrapper; {reason}: write a plain function with `return`"
+        )
     _reject_arguments(marked)
 
 
@@ -123,14 +127,18 @@ def _reject_arguments(marked: _Marked) -> None:
         if parameter.default is not parameter.empty:
             continue
         if parameter.kind is parameter.KEYWORD_ONLY:
-            raise PluginError(f"{marked.place} declares '{name}' as keyword-only, which hooks cannot: remove the `*`")
+            raise PluginError(
+                f"{marked.place} declares '{name}' as keyword-only, which hooks cannot: remove the `*`"
+            )
         is_named = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         if not is_named or name in offered:
             continue
         near = nearest(name, offered)
         hint = f"did you mean '{near}'? " if near is not None else ""
         known = f"it has {', '.join(offered)}" if offered else "it has no arguments"
-        raise PluginError(f"{marked.place} declares the argument '{name}', which the hook does not have; {hint}{known}")
+        raise PluginError(
+            f"{marked.place} declares the argument '{name}', which the hook does not have; {hint}{known}"
+        )
 
 
 def _rank(implementation: pluggy.HookImpl) -> int:
@@ -139,7 +147,9 @@ def _rank(implementation: pluggy.HookImpl) -> int:
     return 1 if implementation.trylast else 0
 
 
-def _accepting(offered: tuple[str, ...], function: Callable[..., Any], taken: tuple[str, ...]) -> Callable[..., Any]:
+def _accepting(
+    offered: tuple[str, ...], function: Callable[..., Any], taken: tuple[str, ...]
+) -> Callable[..., Any]:
     """Adapt an implementation that omits arguments, or reorders them, to all arguments that its hook offers."""
     if taken == offered:
         return function

@@ -16,7 +16,9 @@ CORE = "llms-core"
 Release = tuple[int, ...]
 
 # A Requires-Dist line for llms-core: group 1 is the range, group 2 an environment marker.
-_REQUIREMENT = re.compile(r"^\s*llms[-_.]core\s*(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?$", re.IGNORECASE)
+_REQUIREMENT = re.compile(
+    r"^\s*llms[-_.]core\s*(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?$", re.IGNORECASE
+)
 # One comparison: group 1 is the operator, group 2 the release, group 3 the wildcard.
 _CLAUSE = re.compile(r"^(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?$")
 _RELEASE = re.compile(r"^v?(\d+(?:\.\d+)*)")

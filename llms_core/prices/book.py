@@ -53,7 +53,10 @@ class PriceBook:
             try:
                 installed = version(_PACKAGE)
             except PackageNotFoundError:
-                log.warning("costs are only known of models that llms.json has a price for: install %s", _PACKAGE)
+                log.warning(
+                    "costs are only known of models that llms.json has a price for: install %s",
+                    _PACKAGE,
+                )
                 self.is_loaded = True
                 return
             path = self._folder / f"prices-{installed}-{listed.FORMAT}.json"
@@ -82,7 +85,9 @@ class PriceBook:
             return ()
         return listed.search(self._list, model)
 
-    def rates(self, url: str, name: str, model: str, at: float, service_tier: str | None = None) -> Rates | None:
+    def rates(
+        self, url: str, name: str, model: str, at: float, service_tier: str | None = None
+    ) -> Rates | None:
         """Return the rates of a model at a time, in Unix seconds; None if they are not known."""
         found = self.find(url, name, model)
         if found is None:

@@ -72,7 +72,10 @@ def _model(provider: str, model: Any) -> Mapping[str, Any]:
     if floor is not None:
         for each in dated:
             each.rates["min_seconds"] = floor
-    variants = [Variant(dict(each.when), _rates(each.prices), _period(each)) for each in model.price_variants or ()]
+    variants = [
+        Variant(dict(each.when), _rates(each.prices), _period(each))
+        for each in model.price_variants or ()
+    ]
     return {"id": model.id, "match": _clause(model.match), "prices": dated, "variants": variants}
 
 
@@ -88,7 +91,9 @@ def _period(conditional: Any) -> Period:
     start = getattr(constraint, "start_date", None)
     if start is not None:
         return Period(start=datetime.combine(start, time(), UTC).timestamp())
-    return Period(from_second=_second(constraint.start_time), until_second=_second(constraint.end_time))
+    return Period(
+        from_second=_second(constraint.start_time), until_second=_second(constraint.end_time)
+    )
 
 
 def _second(value: time) -> float:

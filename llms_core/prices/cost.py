@@ -21,7 +21,9 @@ class Cost(NamedTuple):
     source: Literal["provider", "configuration", "genai-prices"]
 
 
-def cost_of(configured: Rates | None, usage: Usage, tokens: Tokens, look_up: Callable[[], Rates | None]) -> Cost | None:
+def cost_of(
+    configured: Rates | None, usage: Usage, tokens: Tokens, look_up: Callable[[], Rates | None]
+) -> Cost | None:
     """Return what an answer costs; None if that is not known.
 
     What the provider itself reports counts most, and the rates of the configuration more than those of the price

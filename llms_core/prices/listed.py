@@ -156,7 +156,10 @@ def find(listed: PriceList, url: str, name: str, model: str) -> Listing | None:
     provider = _provider_at(listed, url) if url else _provider_named(listed, name)
     if provider is None:
         return None
-    candidates = [provider, *(other for other in listed.providers if other.id in provider.fallbacks)]
+    candidates = [
+        provider,
+        *(other for other in listed.providers if other.id in provider.fallbacks),
+    ]
     lower = model.lower()
     for reference in dict.fromkeys((lower, _with_dashed_date(lower))):
         for candidate in candidates:
@@ -170,7 +173,9 @@ def search(listed: PriceList, model: str) -> Sequence[Listing]:
     """Return the model wherever it is offered."""
     lower = model.lower()
     found = ((provider, _model(provider, lower)) for provider in listed.providers)
-    return [Listing(provider, match, listed.version) for provider, match in found if match is not None]
+    return [
+        Listing(provider, match, listed.version) for provider, match in found if match is not None
+    ]
 
 
 def matches(clause: Clause, text: str) -> bool:
@@ -234,7 +239,9 @@ def _merged(*parts: Mapping[str, RawRate]) -> Rates:
     merged: dict[str, RawRate] = {}
     for part in parts:
         merged.update(part)
-    limits = sorted({limit for rate in merged.values() if isinstance(rate, tuple) for limit, _ in rate[1]})
+    limits = sorted(
+        {limit for rate in merged.values() if isinstance(rate, tuple) for limit, _ in rate[1]}
+    )
     tiers = tuple(Tier(above=limit, rates=_flat(merged, limit)) for limit in limits)
     return msgspec.structs.replace(_flat(merged, 0), tiers=tiers)
 

@@ -96,7 +96,10 @@ class Attempt:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if error is not None and self._state is AttemptState.RUNNING:
             raise self.failed(error) from None
@@ -116,7 +119,9 @@ class Attempt:
         if self._observer.records_successes:
             self._record(None, usage, chunks)
 
-    def failed(self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0) -> BaseException:
+    def failed(
+        self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0
+    ) -> BaseException:
         """End the attempt with an error, and return the exception to raise.
 
         `usage` is what the provider had counted of a stream until then.
@@ -162,7 +167,9 @@ class Attempt:
         """Log a bug of an adapter and return the error that stands for it."""
         spec = self.candidate.spec
         text = self._observer.redact("".join(traceback.format_exception(error)))
-        log.error("the adapter '%s' of %s failed: %s", spec.name, self._observer.host.origin(spec), text)
+        log.error(
+            "the adapter '%s' of %s failed: %s", spec.name, self._observer.host.origin(spec), text
+        )
         # Any other exception's text may contain part of the prompt, or a key.
         reason = str(error) if isinstance(error, PluginError) else type(error).__name__
         return ProviderError(ErrorKind.BAD_RESPONSE, f"The adapter '{spec.name}' failed: {reason}")

@@ -93,7 +93,11 @@ class Router(Exchanges, frozen=True, eq=False, kw_only=True):
             return Answered(answer=operation.estimate(body))
 
     async def _first_answer(
-        self, trace: RequestTrace, operation: Operation[Any, Any], body: RequestBody[Any], deadline: float | None
+        self,
+        trace: RequestTrace,
+        operation: Operation[Any, Any],
+        body: RequestBody[Any],
+        deadline: float | None,
     ) -> Answered:
         model = body.model
         candidates = self.candidates(operation, body, trace.caller)
@@ -140,7 +144,9 @@ class Router(Exchanges, frozen=True, eq=False, kw_only=True):
         self, trace: RequestTrace, operation: Operation[Any, Any], candidates: Sequence[Candidate]
     ) -> Sequence[Candidate]:
         """Skip candidates with an open circuit; if all are open, the first one is tried anyway, or an estimate made."""
-        available = [candidate for candidate in candidates if self.breaker.allows(candidate.circuit)]
+        available = [
+            candidate for candidate in candidates if self.breaker.allows(candidate.circuit)
+        ]
         if len(available) == len(candidates):
             return candidates
         if not available and not operation.can_estimate:
@@ -163,7 +169,9 @@ class Router(Exchanges, frozen=True, eq=False, kw_only=True):
             candidate.provider_id,
             remaining,
             candidates_left,
-            whole=not body.stream or self.routing.commit == "whole" or _replays(operation, candidate, body),
+            whole=not body.stream
+            or self.routing.commit == "whole"
+            or _replays(operation, candidate, body),
             max_bytes=self.max_bytes,
         )
 
@@ -229,15 +237,25 @@ class Router(Exchanges, frozen=True, eq=False, kw_only=True):
             if protocol:
                 call = operation.in_protocol(call, protocol)
             try:
-                return await self.exchange(trace, operation, candidate, call, body, limits, attempt, replays=replays)
+                return await self.exchange(
+                    trace, operation, candidate, call, body, limits, attempt, replays=replays
+                )
             except ProviderError as error:
                 error.again = operation.other_protocol(candidate.adapter, call, error)
-                if error.again is None and may_renew and self._is_renewed(operation, body, error, attempt):
+                if (
+                    error.again is None
+                    and may_renew
+                    and self._is_renewed(operation, body, error, attempt)
+                ):
                     error.again = OtherProtocol(protocol, remember=False)
                 raise
 
     def _is_renewed(
-        self, operation: Operation[Any, Any], body: RequestBody[Any], error: ProviderError, attempt: Attempt
+        self,
+        operation: Operation[Any, Any],
+        body: RequestBody[Any],
+        error: ProviderError,
+        attempt: Attempt,
     ) -> bool:
         """Whether the request is repeated with another preparation: the provider did not accept that of an attempt."""
         preparation = attempt.candidate.preparation
@@ -254,6 +272,7 @@ def _replays(operation: Operation[Any, Any], candidate: Candidate, body: Request
 def _cannot_be_repeated(error: ProviderError) -> ProviderError:
     """Add to an error that no other provider was tried: a part of the request is not there any more."""
     error.message += (
-        ". Nothing else was tried, because the upload does not fit [server] replay_buffer and could not be sent again"
+        ". Nothing else was tried, because the upload does not fit [server] replay_buffer "
+        "and could not be sent again"
     )
     return error

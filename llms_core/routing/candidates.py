@@ -41,7 +41,10 @@ class ModelIndex:
         #: By lower-case name, for providers whose names are matched without case.
         self._folded: dict[str, list[Candidate]] = {}
         self._listed: dict[str, Candidate] = {}
-        self._patterns = [(each.name, _any_of(each.model_patterns)) for each in self._operations if each.model_patterns]
+        self._patterns: list[tuple[str, re.Pattern[str]]] = []
+        for operation in self._operations:
+            if operation.model_patterns:
+                self._patterns.append((operation.name, _any_of(operation.model_patterns)))
         #: The results of `_special_operations`, because clients ask for the list again and again.
         self._special: dict[str, Sequence[str]] = {}
         #: Made for the first name that does not exist.
@@ -52,13 +55,17 @@ class ModelIndex:
             found = discovered.get(item.id, ()) if item.provider.discover else ()
             self._add(item, item.adapter, merged(item.provider.models, found), position)
 
-    def _add(self, item: Configured, adapter: Adapter, models: Sequence[Model], position: int) -> None:
+    def _add(
+        self, item: Configured, adapter: Adapter, models: Sequence[Model], position: int
+    ) -> None:
         """Add one provider's models. A model's first name precedes any other model's second name (L-20)."""
         if not models:
             return
         # Candidates are copies of a template: building thousands from all their members would block the event loop.
         template = self._template(item, adapter, models[0], position)
-        names = [(rank, name, model) for model in models for rank, name in enumerate(model.names)]
+        names: list[tuple[int, str, Model]] = []
+        for model in models:
+            names += [(rank, name, model) for rank, name in enumerate(model.names)]
         # A stable sort: models of equal rank stay in configured order.
         names.sort(key=lambda each: each[0])
         for rank, name, model in names:
@@ -69,7 +76,9 @@ class ModelIndex:
                 names=model.names,
                 price=model.price,
                 context=model.context,
-                circuit=self._breaker.circuit(item.id, model.upstream, self._default_operation.name),
+                circuit=self._breaker.circuit(
+                    item.id, model.upstream, self._default_operation.name
+                ),
             )
             if rank == 0:
                 self._listed.setdefault(name, candidate)
@@ -81,7 +90,9 @@ class ModelIndex:
             if all(other.position != position for other in row):
                 row.append(candidate)
 
-    def _template(self, item: Configured, adapter: Adapter, model: Model, position: int) -> Candidate:
+    def _template(
+        self, item: Configured, adapter: Adapter, model: Model, position: int
+    ) -> Candidate:
         """A candidate with what all candidates of one provider share."""
         provider = item.provider
         operations = [each.name for each in self._operations if each.is_offered_by(adapter)]
@@ -138,7 +149,9 @@ class ModelIndex:
             elif operation is self._default_operation:
                 able.append(candidate)
             else:
-                circuit = self._breaker.circuit(candidate.provider_id, candidate.upstream_model, operation.name)
+                circuit = self._breaker.circuit(
+                    candidate.provider_id, candidate.upstream_model, operation.name
+                )
                 able.append(msgspec.structs.replace(candidate, circuit=circuit))
         return able, unable
 
@@ -178,7 +191,9 @@ class ModelIndex:
         special = self._special.get(candidate.client_model)
         if special is None:
             names = (candidate.client_model.lower(), candidate.upstream_model.lower())
-            special = [name for name, pattern in self._patterns if any(map(pattern.fullmatch, names))]
+            special = [
+                name for name, pattern in self._patterns if any(map(pattern.fullmatch, names))
+            ]
             self._special[candidate.client_model] = special
         return special
 
@@ -189,18 +204,22 @@ class ModelIndex:
         similar = self._similar.find(name)
         if not similar:
             return RequestError.model_not_found(name)
-        return RequestError.model_not_found(name, f"Similar: {', '.join(similar)}; GET /v1/models lists all models")
+        return RequestError.model_not_found(
+            name, f"Similar: {', '.join(similar)}; GET /v1/models lists all models"
+        )
 
-    def explain(self, name: str, needed: frozenset[str] = frozenset()) -> tuple[list[Candidate], list[Refusal]]:
+    def explain(
+        self, name: str, needed: frozenset[str] = frozenset()
+    ) -> tuple[list[Candidate], list[Refusal]]:
         """Return who could serve a model with these capabilities, and why each other provider cannot."""
         found = self.find(name)
         able, unable = split_by_capability(found, needed)
         having = {candidate.provider_id for candidate in found}
-        refusals = [
-            Refusal(item.id, item.disabled or f"does not have the model '{name}'")
-            for item in self.configured
-            if item.id not in having
-        ]
+        refusals = []
+        for item in self.configured:
+            if item.id not in having:
+                reason = item.disabled or f"does not have the model '{name}'"
+                refusals.append(Refusal(item.id, reason))
         return able, refusals + unable
 
 
@@ -215,7 +234,9 @@ def split_by_capability(
             able.append(candidate)
         else:
             missing = ", ".join(sorted(needed - candidate.capabilities))
-            unable.append(Refusal(candidate.provider_id, f"cannot do what the request asks: {missing}"))
+            unable.append(
+                Refusal(candidate.provider_id, f"cannot do what the request asks: {missing}")
+            )
     return able, unable
 
 

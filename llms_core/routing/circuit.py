@@ -43,7 +43,9 @@ class CircuitBreaker:
     each failed probe, up to `settings.longest`. `clock` returns seconds.
     """
 
-    def __init__(self, settings: Breaker | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, settings: Breaker | None = None, clock: Callable[[], float] = time.monotonic
+    ):
         self.settings = settings or Breaker()
         self.clock = clock
         self._circuits: dict[CircuitKey, Circuit] = {}
@@ -138,15 +140,23 @@ class CircuitBreaker:
     def keep_only(self, provider_ids: set[str]) -> None:
         """Forget the circuits of providers that are no longer configured."""
         # Running attempts keep a reference to their circuit, which is discarded with them.
-        self._circuits = {key: circuit for key, circuit in self._circuits.items() if key.provider_id in provider_ids}
+        for key in list(self._circuits):
+            if key.provider_id not in provider_ids:
+                del self._circuits[key]
 
     def snapshot(self) -> list[dict[str, object]]:
         """Every circuit that has seen an attempt, as `/ready` shows it.
 
         `latency` is None before the first success, and `retry_in` unless the circuit is open; both are in seconds.
         """
-        return [
-            {
+        shown: list[dict[str, object]] = []
+        for key, circuit in self._circuits.items():
+            if not circuit.used:
+                continue
+            retry_in = None
+            if circuit.open_until:
+                retry_in = max(0.0, circuit.open_until - self.clock())
+            members = {
                 "provider": key.provider_id,
                 "model": key.upstream_model,
                 "operation": key.operation,
@@ -154,11 +164,10 @@ class CircuitBreaker:
                 "failures": circuit.failures,
                 "in_flight": circuit.in_flight,
                 "latency": circuit.latency,
-                "retry_in": max(0.0, circuit.open_until - self.clock()) if circuit.open_until else None,
+                "retry_in": retry_in,
             }
-            for key, circuit in self._circuits.items()
-            if circuit.used
-        ]
+            shown.append(members)
+        return shown
 
     def measurements(self) -> Iterator[Measurement]:
         """Yield the state of every circuit that has seen an attempt, as metrics show it."""

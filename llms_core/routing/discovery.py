@@ -22,21 +22,31 @@ log = logging.getLogger(__name__)
 TIMEOUT = 10.0
 """Seconds that a provider has to answer."""
 
-_LIMITS = AttemptLimits(connect=TIMEOUT, first_token=TIMEOUT, idle=TIMEOUT, total=TIMEOUT, max_bytes=16 * 1024 * 1024)
+_LIMITS = AttemptLimits(
+    connect=TIMEOUT, first_token=TIMEOUT, idle=TIMEOUT, total=TIMEOUT, max_bytes=16 * 1024 * 1024
+)
 
 
 async def discover_models(
-    transport: HttpTransport, configured: Iterable[Configured], preparations: Preparations | None = None
+    transport: HttpTransport,
+    configured: Iterable[Configured],
+    preparations: Preparations | None = None,
 ) -> dict[str, Sequence[Model] | str]:
     """Return, by provider id, the models of each provider with discovery, or the reason why there is no list."""
     preparations = preparations or Preparations()
-    asked = [item for item in configured if item.provider.discover and item.adapter is not None and not item.disabled]
+    asked = list(filter(_has_discovery, configured))
     # Concurrently: a slow provider must not delay the others' lists.
     results = await asyncio.gather(*(_discover(transport, item, preparations) for item in asked))
     return {item.id: result for item, result in zip(asked, results, strict=True)}
 
 
-async def _discover(transport: HttpTransport, item: Configured, preparations: Preparations) -> Sequence[Model] | str:
+def _has_discovery(item: Configured) -> bool:
+    return item.provider.discover and item.adapter is not None and not item.disabled
+
+
+async def _discover(
+    transport: HttpTransport, item: Configured, preparations: Preparations
+) -> Sequence[Model] | str:
     adapter = item.adapter
     if not isinstance(adapter, Discovers):
         return f"providers of type '{item.provider.spec.name}' cannot list their models"
@@ -57,7 +67,9 @@ async def _discover(transport: HttpTransport, item: Configured, preparations: Pr
         return f"the adapter failed: {type(error).__name__}"
 
 
-async def _list(transport: HttpTransport, adapter: Discovers, preparation: Preparation | None) -> UpstreamReply:
+async def _list(
+    transport: HttpTransport, adapter: Discovers, preparation: Preparation | None
+) -> UpstreamReply:
     """Return a provider's response, whatever its status. Raises ProviderError, or what `prepare` raised."""
 
     async def ask() -> UpstreamReply:

@@ -66,19 +66,33 @@ class Exchanges(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         if candidate.generate is not None and (reader := operation.generated(call)) is not None:
             wants_stream = body.stream or replays
             return await self._generate(
-                candidate.generate, operation, reader, call, limits, attempt, wants_stream=wants_stream
+                candidate.generate,
+                operation,
+                reader,
+                call,
+                limits,
+                attempt,
+                wants_stream=wants_stream,
             )
         if not body.stream and len(calls := operation.split(call, candidate)) > 1:
-            answers, dropped = await answer_parts(self._transport(attempt), operation, candidate, calls, limits)
-            return _answered(operation, attempt, operation.join(call, answers), dropped, replays=replays)
+            answers, dropped = await answer_parts(
+                self._transport(attempt), operation, candidate, calls, limits
+            )
+            return _answered(
+                operation, attempt, operation.join(call, answers), dropped, replays=replays
+            )
         request = requested(operation.request, adapter, call)
         if preparation is not None:
             # It may have obtained a token, which only the request shows.
             redact_credentials(request)
         if not body.stream:
-            answer = await whole_answer(self._transport(attempt), operation, adapter, call, request, limits)
+            answer = await whole_answer(
+                self._transport(attempt), operation, adapter, call, request, limits
+            )
             return _answered(operation, attempt, answer, request.dropped, replays=replays)
-        stream = await open_stream(self._transport(attempt), operation, adapter, call, request, limits, attempt)
+        stream = await open_stream(
+            self._transport(attempt), operation, adapter, call, request, limits, attempt
+        )
         await self._commit(stream, attempt)
         return Answered(candidate=candidate, dropped=request.dropped, stream=stream)
 
@@ -121,10 +135,17 @@ class Exchanges(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     async def _make_ready(self, provider_id: str, preparation: Preparation) -> None:
         limits = preparation_limits(self.timeouts, provider_id, self.max_bytes)
-        await preparation.ready(lambda: ProviderHttp(self.transport, limits, prepares=True), limits.total)
+        await preparation.ready(
+            lambda: ProviderHttp(self.transport, limits, prepares=True), limits.total
+        )
 
     async def _prepare(
-        self, operation: Operation[Any, Any], candidate: Candidate, call: Any, limits: AttemptLimits, attempt: Attempt
+        self,
+        operation: Operation[Any, Any],
+        candidate: Candidate,
+        call: Any,
+        limits: AttemptLimits,
+        attempt: Attempt,
     ) -> tuple[Any, AttemptLimits]:
         """Make the provider ready, and fetch the media that it needs as bytes.
 
@@ -152,7 +173,12 @@ class Exchanges(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 def _answered(
-    operation: Operation[Any, Any], attempt: Attempt, answer: Answer, dropped: tuple[str, ...], *, replays: bool
+    operation: Operation[Any, Any],
+    attempt: Attempt,
+    answer: Answer,
+    dropped: tuple[str, ...],
+    *,
+    replays: bool,
 ) -> Answered:
     """End an attempt with its whole answer, and return that, as a stream if it `replays`."""
     answered = Answered(candidate=attempt.candidate, dropped=dropped, answer=answer)

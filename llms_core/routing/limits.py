@@ -25,7 +25,13 @@ def preparation_limits(timeouts: Timeouts, provider_id: str, max_bytes: int) -> 
 
 
 def attempt_limits(
-    timeouts: Timeouts, provider_id: str, remaining: float, candidates_left: int, *, whole: bool, max_bytes: int
+    timeouts: Timeouts,
+    provider_id: str,
+    remaining: float,
+    candidates_left: int,
+    *,
+    whole: bool,
+    max_bytes: int,
 ) -> AttemptLimits:
     """Return the limits of the next attempt.
 

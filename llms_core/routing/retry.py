@@ -8,7 +8,9 @@ from llms_core.config.model import Retry
 from llms_core.errors import ERROR_TABLE, ProviderError
 
 
-def backoff(retry: Retry, error: ProviderError, turn: int, draw: Callable[[], float]) -> float | None:
+def backoff(
+    retry: Retry, error: ProviderError, turn: int, draw: Callable[[], float]
+) -> float | None:
     """Return the seconds to wait before the same candidate is tried again, or None if it is not.
 
     The pause grows exponentially with `turn`, from 0, and has full jitter: `draw` returns a number in [0, 1). A

@@ -26,7 +26,11 @@ class Selection(NamedTuple):
 
 
 def select(
-    models: ModelIndex, order: Order, routing: Routing, operation: Operation[Any, Any], body: RequestBody[Any]
+    models: ModelIndex,
+    order: Order,
+    routing: Routing,
+    operation: Operation[Any, Any],
+    body: RequestBody[Any],
 ) -> Selection:
     """Return the candidates: the model's own, then those of its fallbacks.
 
@@ -43,7 +47,9 @@ def select(
         raise cannot_serve(model, unable)
     taking_original: list[Candidate] = []
     if body.native is not None:
-        taking_original = [candidate for candidate in able if candidate.accepted_original(body) is not None]
+        taking_original = [
+            candidate for candidate in able if candidate.accepted_original(body) is not None
+        ]
     if len(taking_original) == len(able):
         return Selection(able, unable)
     if (reason := body.untranslatable) is not None:

@@ -29,7 +29,11 @@ class SimilarNames:
         wanted = _pieces(name)
         having = ((len(wanted & pieces), known) for known, pieces in self._pieces)
         compared = nlargest(_MAX_COMPARED, having, key=lambda each: each[0])
-        rated = [(_similarity(name.lower(), known.lower()), known) for shared, known in compared if shared]
+        rated = [
+            (_similarity(name.lower(), known.lower()), known)
+            for shared, known in compared
+            if shared
+        ]
         found = nlargest(_MAX_NAMES, rated, key=lambda each: each[0])
         return [known for rating, known in found if rating >= _LEAST]
 

@@ -25,7 +25,8 @@ _MAX_TIER = 32
 
 #: W3C's header: version, trace, parent, flags. A later version may append more; zeros alone are not valid.
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
+    r"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?",
+    re.DOTALL,
 )
 #: The headers of W3C's Trace Context and Baggage.
 _CONTEXT = frozenset({b"traceparent", b"tracestate", b"baggage"})
@@ -52,7 +53,9 @@ class RequestTrace:
         "traceparent",
     )
 
-    def __init__(self, operation: str = "", dialect: str = "", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    def __init__(
+        self, operation: str = "", dialect: str = "", headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
         #: The client's.
         self.headers = headers
         #: What the last attempt told the provider about the distributed trace; empty if nothing.
@@ -108,7 +111,11 @@ class RequestTrace:
     def context(self) -> Mapping[str, str]:
         """The client's headers about the distributed trace."""
         # A client may send any bytes.
-        return {name.decode(): value.decode("latin-1").strip() for name, value in self.headers if name in _CONTEXT}
+        return {
+            name.decode(): value.decode("latin-1").strip()
+            for name, value in self.headers
+            if name in _CONTEXT
+        }
 
     @property
     def duration(self) -> float:
@@ -163,7 +170,9 @@ class RequestTrace:
             def look_up() -> Rates | None:
                 if prices is None:
                     return None
-                return prices.rates(base_url, candidate.spec.name, candidate.upstream_model, self.arrived, tier)
+                return prices.rates(
+                    base_url, candidate.spec.name, candidate.upstream_model, self.arrived, tier
+                )
 
             cost = cost_of(configured, usage, tokens, look_up)
         # By position, in the order of the struct: with names, this takes six times as long.
@@ -238,4 +247,6 @@ def _without_credentials(url: str) -> str:
 @lru_cache(maxsize=1024)
 def _header_token(text: str) -> str:
     """A provider id with every character that a header token may not contain replaced by `_`."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "-._") else "_" for char in text)
+    return "".join(
+        char if char.isascii() and (char.isalnum() or char in "-._") else "_" for char in text
+    )

@@ -8,7 +8,14 @@ from typing import Any
 import msgspec
 
 from llms_core.contracts.body import RequestBody
-from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, Party, ProviderError, RequestError
+from llms_core.errors import (
+    ERROR_TABLE,
+    AllProvidersFailed,
+    ErrorKind,
+    Party,
+    ProviderError,
+    RequestError,
+)
 from llms_core.middleware import Answered
 from llms_core.plugins.host import PluginHost
 from llms_core.records import Caller, RequestRecord
@@ -45,7 +52,18 @@ def request_finished(
     stream after it was committed, `error` is why the request was refused or failed, and `has_begun` is whether the
     client got at least the beginning of an answer.
     """
-    record = _record(trace, body, answer, caller, status, overhead, stream_error, error, labels, has_begun=has_begun)
+    record = _record(
+        trace,
+        body,
+        answer,
+        caller,
+        status,
+        overhead,
+        stream_error,
+        error,
+        labels,
+        has_begun=has_begun,
+    )
     if host.observes_starts:
         # Nobody else has a use for it.
         record = msgspec.structs.replace(record, trace_context=trace.context)
@@ -123,7 +141,9 @@ def _record(
     )
 
 
-def _at_fault(status: int, kind: ErrorKind | None, error: BaseException | None, *, has_failed: bool) -> Party | None:
+def _at_fault(
+    status: int, kind: ErrorKind | None, error: BaseException | None, *, has_failed: bool
+) -> Party | None:
     """Return who is at fault for a request that failed; None for any other."""
     if status < 400 and not has_failed:
         return None

@@ -40,7 +40,15 @@ def request(gateway: Gateway, origin: str) -> list[str]:
         return ["curl", f"{origin}/v1/models", *key]
     body = {"model": model, "messages": [{"role": "user", "content": "Hello!"}]}
     url = f"{origin}/v1/chat/completions"
-    return ["curl", url, *key, "-H", "Content-Type: application/json", "-d", msgspec.json.encode(body).decode()]
+    return [
+        "curl",
+        url,
+        *key,
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        msgspec.json.encode(body).decode(),
+    ]
 
 
 def _model(gateway: Gateway) -> str | None:

@@ -23,13 +23,28 @@ from llms_core.config import places
 from llms_core.dialects.paths import parameters
 from llms_core.errors import LlmsError
 from llms_core.plugins.doctor import examine
-from llms_core.server import dialect_routes, in_effect, llms_py, models, openapi, plugin_routes, provider_switch, status
+from llms_core.server import (
+    dialect_routes,
+    in_effect,
+    llms_py,
+    models,
+    openapi,
+    plugin_routes,
+    provider_switch,
+    status,
+)
 from llms_core.server.application import Application
 from llms_core.server.background import FileWatcher, keep_models_current, stamps
 from llms_core.server.browsers import BrowserGuard, is_loopback
 from llms_core.server.client_dialect import dialect_of_error
 from llms_core.server.direct_path import DirectPath, Handler
-from llms_core.server.error_response import describe, describe_http_error, encode, retry_headers, status_of
+from llms_core.server.error_response import (
+    describe,
+    describe_http_error,
+    encode,
+    retry_headers,
+    status_of,
+)
 from llms_core.server.gateway import Gateway
 from llms_core.server.handler import handle
 from llms_core.server.pages.routes import pages
@@ -96,7 +111,11 @@ def application(watcher: FileWatcher, *, is_loopback: bool = False) -> DirectPat
         route_handlers=[*routes, *plugin_routes.routers(gateway, routes)],
         lifespan=[lambda app: _lifespan(gateway, watcher)],
         state=State({"gateway": gateway}),
-        exception_handlers={Exception: _on_exception, LlmsError: _on_exception, HTTPException: _on_exception},
+        exception_handlers={
+            Exception: _on_exception,
+            LlmsError: _on_exception,
+            HTTPException: _on_exception,
+        },
         openapi_config=openapi.config(gateway.dialects),
         # Litestar would replace the process's logging configuration.
         logging_config=None,
@@ -169,7 +188,12 @@ def _on_exception(request: Request[Any, Any, State], error: Exception) -> Respon
     gateway: Gateway = request.app.state.gateway
     dialect = dialect_of_error(request.url.path, request.headers, gateway.dialects)
     body = encode(response, dialect)
-    return Response(body, status_code=status_of(response, dialect), headers=headers, media_type="application/json")
+    return Response(
+        body,
+        status_code=status_of(response, dialect),
+        headers=headers,
+        media_type="application/json",
+    )
 
 
 def _with_head(headers: Mapping[str, str]) -> dict[str, str]:

@@ -40,7 +40,9 @@ def create(
     without keys and plugins. `timeout` is in seconds, for each plugin that is asynchronous. The function raises
     RequestError: 401 for an unknown caller, and 503 if a plugin did not answer in time and no other knows the caller.
     """
-    plugins = [_Authenticator(host.origin_of(name), hook, timeout) for name, hook in host.authenticators]
+    plugins = [
+        _Authenticator(host.origin_of(name), hook, timeout) for name, hook in host.authenticators
+    ]
     if not callers and not plugins and not required:
         return None
 
@@ -163,13 +165,17 @@ def _checked(caller: object) -> Caller | None:
 
 def _unknown_caller() -> RequestError:
     message = "Authentication required"
-    return RequestError(message, status=401, type="authentication_error", code="unauthorized", bare=True)
+    return RequestError(
+        message, status=401, type="authentication_error", code="unauthorized", bare=True
+    )
 
 
 def _timed_out() -> RequestError:
     """Not a 401: the client may be known, and clients do not repeat a request after a 401."""
     message = "The caller could not be identified in time"
-    return RequestError(message, status=503, type="api_error", code="authentication_timeout", retry_after=1)
+    return RequestError(
+        message, status=503, type="api_error", code="authentication_timeout", retry_after=1
+    )
 
 
 def _key_in(headers: Mapping[bytes, bytes]) -> bytes:

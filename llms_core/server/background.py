@@ -38,7 +38,13 @@ class FileWatcher:
     Compares the files' stamps: file system events do not arrive from every kind of mount.
     """
 
-    def __init__(self, gateway: Gateway, config: Path | None, plugins: Path | None, loaded: Sequence[FileStamp | None]):
+    def __init__(
+        self,
+        gateway: Gateway,
+        config: Path | None,
+        plugins: Path | None,
+        loaded: Sequence[FileStamp | None],
+    ):
         """`loaded` are the stamps of the two files before they were read, so that no change is missed."""
         self.config = config
         #: Set after each change of the configuration.
@@ -104,7 +110,9 @@ async def _have_new_providers(host: PluginHost) -> bool:
     return await asyncio.to_thread(host.contributors.read_due)
 
 
-async def _reload(gateway: Gateway, config: Path | None, plugins: Path | None, *, have_changed: bool) -> bool:
+async def _reload(
+    gateway: Gateway, config: Path | None, plugins: Path | None, *, have_changed: bool
+) -> bool:
     """Load both files and use them; whether that succeeded. Unless they `have_changed`, plugins are not asked again."""
     host = gateway.startup.host
     try:
@@ -143,7 +151,9 @@ def _reject_deleted(*files: Path | None) -> None:
     for file in files:
         if file is not None and not file.exists():
             raise ConfigError(
-                "the file has been deleted since it was read", path=str(file), hint="restore it, or restart without it"
+                "the file has been deleted since it was read",
+                path=str(file),
+                hint="restore it, or restart without it",
             )
 
 

@@ -54,7 +54,9 @@ class BrowserGuard:
         self._origins = frozenset(origin.encode() for origin in server.origins)
         self._admits_all = b"*" in self._origins
         #: What a cache must know before it gives a response to another page.
-        self._vary: HeaderList = [(b"vary", b"Origin")] if self._origins and not self._admits_all else []
+        self._vary: HeaderList = (
+            [(b"vary", b"Origin")] if self._origins and not self._admits_all else []
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
@@ -74,7 +76,9 @@ class BrowserGuard:
                 return
         await self.app(scope, receive, send)
 
-    async def _serve(self, scope: Any, headers: Mapping[bytes, bytes], receive: Any, send: Any) -> None:
+    async def _serve(
+        self, scope: Any, headers: Mapping[bytes, bytes], receive: Any, send: Any
+    ) -> None:
         """Serve a request that may come from a browser, or that has to be looked at for another reason."""
         try:
             added = self._check(scope, headers)
@@ -120,7 +124,11 @@ class BrowserGuard:
     def _cors(self, headers: Mapping[bytes, bytes]) -> HeaderList:
         """The headers with which a page may read the response."""
         origin = b"*" if self._admits_all else headers[b"origin"]
-        return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED), *self._vary]
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", _EXPOSED),
+            *self._vary,
+        ]
 
     def _knows(self, host: bytes) -> bool:
         name = _name_of(host)
@@ -208,14 +216,20 @@ def _name_of(host: bytes) -> str:
 def _is_navigation(scope: Any, headers: Mapping[bytes, bytes]) -> bool:
     """Whether the user followed a link to this server: the other page gets to see nothing of the answer."""
     is_read = scope["method"] in ("GET", "HEAD")
-    return is_read and headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
+    return (
+        is_read
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest") == b"document"
+    )
 
 
 def _require_one_host(scope: Any) -> None:
     """Raise RequestError unless there is exactly one `Host`, which only HTTP/1.0 may leave out (RFC 9112, 3.2)."""
     count = sum(name == b"host" for name, _ in scope["headers"])
     if count > 1 or (count == 0 and scope["http_version"] != "1.0"):
-        raise RequestError(f"A request needs exactly one Host header; this one has {count}", code="invalid_host")
+        raise RequestError(
+            f"A request needs exactly one Host header; this one has {count}", code="invalid_host"
+        )
 
 
 def _unknown_host(host: bytes) -> RequestError:

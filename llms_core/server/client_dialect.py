@@ -28,7 +28,9 @@ def dialect_of_path(path: str, dialects: Sequence[Dialect]) -> Dialect | None:
     return None
 
 
-def dialect_of_error(path: str, headers: Mapping[str, str], dialects: Sequence[Dialect]) -> Dialect | None:
+def dialect_of_error(
+    path: str, headers: Mapping[str, str], dialects: Sequence[Dialect]
+) -> Dialect | None:
     """Return the dialect of an error: by a path at or above this one, or by a header. None stands for OpenAI's."""
     return dialect_of_path(path, dialects) or client_dialect(headers, dialects)
 

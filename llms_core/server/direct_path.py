@@ -16,7 +16,14 @@ from llms_core.server.authenticate import PATH
 from llms_core.server.error_response import describe_http_error, retry_headers
 
 #: Litestar's hooks that run for every request, and that a handler called directly would bypass.
-_HOOKS = ("middleware", "before_request", "after_request", "after_response", "before_send", "guards")
+_HOOKS = (
+    "middleware",
+    "before_request",
+    "after_request",
+    "after_response",
+    "before_send",
+    "guards",
+)
 
 #: Characters of a path and query for Litestar, which keeps the last thousand of them, whoever sent them.
 _MAX_TARGET = 4096

@@ -55,12 +55,19 @@ class DisconnectWatcher:
         self._timers.add(self)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> bool:
         self._timers.discard(self)
         if self._watching is not None:
             self._watching.cancel()
-        if self.state is ClientState.GONE and kind is not None and issubclass(kind, asyncio.CancelledError):
+        if (
+            self.state is ClientState.GONE
+            and kind is not None
+            and issubclass(kind, asyncio.CancelledError)
+        ):
             # Somebody else may have cancelled the task as well, and must be obeyed.
             return self._task.uncancel() <= self._earlier_cancellations
         return False

@@ -9,7 +9,14 @@ from collections.abc import Sequence
 import msgspec
 
 from llms_core.dialects import Dialect, ErrorResponse, FailedAttempt, openai_error
-from llms_core.errors import ERROR_TABLE, AllProvidersFailed, ErrorKind, LlmsError, ProviderError, RequestError
+from llms_core.errors import (
+    ERROR_TABLE,
+    AllProvidersFailed,
+    ErrorKind,
+    LlmsError,
+    ProviderError,
+    RequestError,
+)
 from llms_core.failure import plausible_delay
 from llms_core.operations.adapter_results import expect
 from llms_core.records import AttemptRecord
@@ -28,7 +35,9 @@ _CODES_OF_HTTP_ERRORS = {
 _MAX_MESSAGE = 500
 
 
-def describe(error: BaseException, attempts: Sequence[AttemptRecord] = (), *, explain: bool = False) -> ErrorResponse:
+def describe(
+    error: BaseException, attempts: Sequence[AttemptRecord] = (), *, explain: bool = False
+) -> ErrorResponse:
     """Return the response to a failure. An unexpected exception is not described to the client.
 
     `attempts` are those that were made; `explain` adds them to the message if all providers failed.
@@ -50,11 +59,15 @@ def describe(error: BaseException, attempts: Sequence[AttemptRecord] = (), *, ex
         case ProviderError():
             response = _provider_error(error)
         case LlmsError():
-            response = ErrorResponse(status=500, message=str(error), type="api_error", code="internal_error")
+            response = ErrorResponse(
+                status=500, message=str(error), type="api_error", code="internal_error"
+            )
         case _:
             # The exception's text may contain anything: a local path, part of a prompt.
             message = "The gateway failed; its log has the details"
-            response = ErrorResponse(status=500, message=message, type="api_error", code="internal_error")
+            response = ErrorResponse(
+                status=500, message=message, type="api_error", code="internal_error"
+            )
     return _redacted(response)
 
 
@@ -92,7 +105,9 @@ def retry_headers(response: ErrorResponse) -> dict[str, str]:
     return headers
 
 
-def _all_failed(error: AllProvidersFailed, attempts: Sequence[AttemptRecord], *, explain: bool) -> ErrorResponse:
+def _all_failed(
+    error: AllProvidersFailed, attempts: Sequence[AttemptRecord], *, explain: bool
+) -> ErrorResponse:
     errors = error.errors
     if errors and all(ERROR_TABLE[each.kind].at_fault == "client" for each in errors):
         # The request itself is at fault: the first provider's reason shows the client what to change.

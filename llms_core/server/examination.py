@@ -31,7 +31,9 @@ class Examination(msgspec.Struct, frozen=True, eq=False):
         return examine(self.startup.host, self.startup.configured)
 
 
-def examine_start(config: Path | None, plugins: Path | None, *, strict: bool = False) -> Examination:
+def examine_start(
+    config: Path | None, plugins: Path | None, *, strict: bool = False
+) -> Examination:
     """Do what a start of the server does, except for serving, and go on after an error.
 
     Raises ConfigError if plugins.toml is invalid: then it is not known which plugins there are.
@@ -51,7 +53,9 @@ def examine_start(config: Path | None, plugins: Path | None, *, strict: bool = F
     usable = started
     if wrong:
         # Wrong settings would fail again where they are used.
-        usable = msgspec.structs.replace(started, plugins_toml=PluginsToml(path=toml.path, server=toml.server))
+        usable = msgspec.structs.replace(
+            started, plugins_toml=PluginsToml(path=toml.path, server=toml.server)
+        )
     try:
         gateway = Gateway(usable)
         # The application is not run, so nothing is watched.

@@ -122,9 +122,8 @@ class IncomingForm:
         try:
             await self.spool.spill()
         except OSError as error:
-            text = (
-                f"The field '{MODEL}' must come before the file, because the server has no room for the file: {error}"
-            )
+            reason = f"the server has no room for the file: {error}"
+            text = f"The field '{MODEL}' must come before the file, because {reason}"
             raise RequestError(text, param=MODEL, code="invalid_form") from None
 
     def _check_late_fields(self) -> None:

@@ -24,7 +24,9 @@ def boundary_of(content_type: str) -> str:
     media_type, options = parse_options_header(content_type)
     boundary: str = options.get("boundary", "")
     if media_type != "multipart/form-data" or not boundary:
-        message = "The request must be a form: send `Content-Type: multipart/form-data` with a boundary"
+        message = (
+            "The request must be a form: send `Content-Type: multipart/form-data` with a boundary"
+        )
         raise RequestError(message, status=415, code="unsupported_media_type")
     if len(boundary) > _MAX_BOUNDARY or not boundary.isascii() or not boundary.isprintable():
         raise RequestError("The form's boundary is invalid", code="invalid_form")
@@ -75,7 +77,9 @@ class FormParser:
         try:
             self._parser.close()
         except MultipartError:
-            raise RequestError("The form ended before its last boundary", code="invalid_form") from None
+            raise RequestError(
+                "The form ended before its last boundary", code="invalid_form"
+            ) from None
         self.complete = True
         self._write(self.delimiter + b"--\r\n")
         return self._take()

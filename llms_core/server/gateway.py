@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 class Gateway(Service):
     """The state of one process's gateway: what answers requests, and everything about its clients."""
 
-    def __init__(self, startup: Startup, *, requires_key: bool = False, workers_folder: Path | None = None):
+    def __init__(
+        self, startup: Startup, *, requires_key: bool = False, workers_folder: Path | None = None
+    ):
         """Raises ConfigError if the keys of clients cannot be read. With `requires_key`, it is never open."""
         super().__init__(startup)
         self.workers_folder = workers_folder
@@ -52,7 +54,9 @@ class Gateway(Service):
         #: Once there have been keys, no change of the files opens the gateway to everybody.
         self._requires_key = requires_key or startup.llms_json.requires_key
         toml = startup.plugins_toml
-        self.use_keys(startup.host, client_keys.collect(toml.server, toml.path, may_be_empty=requires_key))
+        self.use_keys(
+            startup.host, client_keys.collect(toml.server, toml.path, may_be_empty=requires_key)
+        )
 
     async def close(self) -> None:
         """Close all connections and adapters."""
@@ -88,7 +92,10 @@ class Gateway(Service):
         self.keys = keys
         self._requires_key = self._requires_key or bool(keys.callers)
         self.authenticate = authenticate.create(
-            keys.callers, host, required=self._requires_key, timeout=self.server.authenticate_timeout
+            keys.callers,
+            host,
+            required=self._requires_key,
+            timeout=self.server.authenticate_timeout,
         )
         #: The file that keys are read from, which is watched.
         self.keys_file = keys.file
@@ -112,7 +119,11 @@ class Gateway(Service):
 
     def measurements(self) -> Iterator[Measurement]:
         """Yield the numbers of the gateway itself and of all plugins."""
-        yield Measurement(name="llms_requests_in_flight", help="Requests that are being answered.", value=self.running)
+        yield Measurement(
+            name="llms_requests_in_flight",
+            help="Requests that are being answered.",
+            value=self.running,
+        )
         yield from super().measurements()
 
     def admit(self, scope: Scope) -> authenticate.Found | None:
@@ -123,7 +134,9 @@ class Gateway(Service):
         # The current request has already been counted.
         if self.running > self.server.max_requests:
             message = f"The server is already handling {self.server.max_requests} requests"
-            raise RequestError(message, status=503, type="api_error", code="overloaded", retry_after=1)
+            raise RequestError(
+                message, status=503, type="api_error", code="overloaded", retry_after=1
+            )
         if self.authenticate is None:
             return None
         return self.authenticate(scope)
@@ -155,14 +168,17 @@ class Gateway(Service):
     def readiness(self) -> dict[str, Any]:
         """What `/ready` reports: providers, plugins, circuits, and a configuration that could not be loaded."""
         startup = self.startup
-        # A disabled provider can have an adapter, for example if a program it needs is not installed.
-        enabled = [item.id for item in startup.configured if item.adapter is not None and item.disabled is None]
+        enabled: list[str] = []
+        disabled: dict[str, str] = {}
+        for item in startup.configured:
+            # It can have an adapter nevertheless, for example if a program it needs is not installed.
+            if item.disabled is not None:
+                disabled[item.id] = item.disabled
+            elif item.adapter is not None:
+                enabled.append(item.id)
         return {
             "ready": self._router is not None and not self.draining and bool(enabled),
-            "providers": {
-                "enabled": enabled,
-                "disabled": {item.id: item.disabled for item in startup.configured if item.disabled is not None},
-            },
+            "providers": {"enabled": enabled, "disabled": disabled},
             "discovery": self.discovery,
             "plugins": _plugins(startup.host),
             "circuits": self._breaker.snapshot(),
@@ -190,7 +206,11 @@ def _plugins(host: PluginHost) -> dict[str, Any]:
     plugins: dict[str, Any] = {}
     for report in host.reports:
         name = report.origin if report.name in plugins else report.name
-        plugins[name] = {"distribution": report.distribution, "state": report.state, "reason": report.reason}
+        plugins[name] = {
+            "distribution": report.distribution,
+            "state": report.state,
+            "reason": report.reason,
+        }
     for name, status in host.statuses().items():
         plugins[name]["status"] = status
     for contributor in host.contributors:

@@ -34,7 +34,13 @@ from llms_core.records import Caller
 from llms_core.routing.trace import RequestTrace, current_trace
 from llms_core.server import accounting
 from llms_core.server.disconnect import ClientDisconnected, ClientState, DisconnectWatcher
-from llms_core.server.error_response import describe, describe_in_stream, encode, retry_headers, status_of
+from llms_core.server.error_response import (
+    describe,
+    describe_in_stream,
+    encode,
+    retry_headers,
+    status_of,
+)
 from llms_core.server.form import IncomingForm
 from llms_core.server.gateway import Gateway
 from llms_core.server.http1.cycle import BREAKS_OFF
@@ -51,7 +57,9 @@ _NO_CACHE = (b"cache-control", b"no-cache")
 _MAX_DROPPED = 1000
 
 
-async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+async def handle(
+    gateway: Gateway, dialect: Dialect, scope: Scope, receive: Receive, send: Send
+) -> None:
     """Answer one request; every failure becomes an error in the client's dialect."""
     handler = RequestHandler(gateway, dialect, scope, receive, send)
     current_trace.set(handler.trace)
@@ -63,7 +71,9 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
     except asyncio.CancelledError:
         # The time for draining is over. Re-raised, uvicorn would log the cancellation as a bug.
         message = "The server is stopping"
-        await handler.refuse(RequestError(message, status=503, type="api_error", code="shutting_down"))
+        await handler.refuse(
+            RequestError(message, status=503, type="api_error", code="shutting_down")
+        )
     except (RequestError, ProviderError, AllProvidersFailed) as error:
         await handler.refuse(error)
     except Exception as error:
@@ -80,7 +90,9 @@ async def handle(gateway: Gateway, dialect: Dialect, scope: Scope, receive: Rece
 class RequestHandler:
     """One request: its caller, its body, and what has been answered so far."""
 
-    def __init__(self, gateway: Gateway, dialect: Dialect, scope: Any, receive: Receive, send: Send):
+    def __init__(
+        self, gateway: Gateway, dialect: Dialect, scope: Any, receive: Receive, send: Send
+    ):
         self.gateway = gateway
         self.dialect = dialect
         self.scope = scope
@@ -197,7 +209,9 @@ class RequestHandler:
             writer.include_usage = True
         return writer
 
-    async def _send_stream(self, routed: Answered, stream: ChunkStream, writer: StreamWriter) -> None:
+    async def _send_stream(
+        self, routed: Answered, stream: ChunkStream, writer: StreamWriter
+    ) -> None:
         """Send a committed stream. If it breaks, the client gets an error and not the end of an answer (SR-058)."""
         response = self.writer
         # Asked first, because looking at a protocol's methods takes longer than sending a chunk.
@@ -211,7 +225,11 @@ class RequestHandler:
                 data = _written(writer, await stream.read())
                 is_complete = stream.is_complete
                 if response.state is ResponseState.NOT_STARTED:
-                    headers = [(b"content-type", writer.content_type), _NO_CACHE, *self._headers(routed)]
+                    headers = [
+                        (b"content-type", writer.content_type),
+                        _NO_CACHE,
+                        *self._headers(routed),
+                    ]
                     await response.start(200, headers, keep_alive=writer.keep_alive)
                 if is_complete:
                     await self._write_last(data + await _bytes_of(writer.end(), "end"))
@@ -253,7 +271,9 @@ class RequestHandler:
         elif attempts := trace.attempts_header():
             headers.append((b"x-llms-attempts", _header_value(attempts)))
         headers.append((b"x-llms-overhead-ms", b"%.2f" % (self.overhead * 1000)))
-        headers += [(name.lower().encode(), _encode_header(value)) for name, value in routed.headers.items()]
+        headers += [
+            (name.lower().encode(), _encode_header(value)) for name, value in routed.headers.items()
+        ]
         dropped = routed.dropped
         if self.dialect.names:
             dropped = tuple(map(self.dialect.client_name, dropped))
@@ -301,7 +321,9 @@ class RequestHandler:
         ]
         if attempts := self.trace.attempts_header():
             headers.append((b"x-llms-attempts", _header_value(attempts)))
-        headers += [(name.encode(), value.encode()) for name, value in retry_headers(response).items()]
+        headers += [
+            (name.encode(), value.encode()) for name, value in retry_headers(response).items()
+        ]
         await self.writer.start(status_of(response, self.dialect), headers)
         await self._write_last(data)
 
@@ -321,7 +343,8 @@ class RequestHandler:
             stream_error=self.stream_error,
             error=self.error,
             labels=labels_of(self.scope, self.body),
-            has_begun=self.answer is not None and self.writer.state is not ResponseState.NOT_STARTED,
+            has_begun=self.answer is not None
+            and self.writer.state is not ResponseState.NOT_STARTED,
         )
         self.gateway.recent.add(record)
 
@@ -335,7 +358,9 @@ def _written(writer: StreamWriter, chunks: Sequence[Chunk]) -> bytes:
 
 def _untranslatable(error: Exception) -> ProviderError:
     """Return the error for an answer that has a member of another type than the client's API can express."""
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"The provider's answer cannot be translated: {error}")
+    return ProviderError(
+        ErrorKind.BAD_RESPONSE, f"The provider's answer cannot be translated: {error}"
+    )
 
 
 async def _bytes_of(data: bytes | Awaitable[bytes], function: str) -> bytes:

@@ -27,8 +27,8 @@ def lines(startup: Startup, env: Mapping[str, str]) -> Iterator[str]:
 
 def warnings(startup: Startup) -> list[str]:
     """Return what looks like a mistake, except for missing keys: `lines` has one line for all of those."""
-    missing_keys = (LACKS_KEY, WITHOUT_KEYS)
-    return [each for each in checks.warnings(startup) if not any(text in each for text in missing_keys)]
+    found = checks.warnings(startup)
+    return [text for text in found if LACKS_KEY not in text and WITHOUT_KEYS not in text]
 
 
 def unused_keys(startup: Startup, env: Mapping[str, str]) -> Iterator[str]:
@@ -125,7 +125,13 @@ def _is_same(item: Configured, previous: Configured) -> bool:
 def _rest_of(startup: Startup) -> tuple[object, ...]:
     """The members of llms.json that concern all providers."""
     document = startup.llms_json
-    return document.max_body, document.client_timeout, document.retries, document.images, document.templates
+    return (
+        document.max_body,
+        document.client_timeout,
+        document.retries,
+        document.images,
+        document.templates,
+    )
 
 
 def _changed_tables(old: PluginsToml, new: PluginsToml) -> Iterator[str]:

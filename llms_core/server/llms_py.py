@@ -135,7 +135,10 @@ async def _listed(request: Request[object, object, State]) -> Sequence[Candidate
 
 def _active_model(candidate: Candidate) -> ActiveModel:
     return ActiveModel(
-        candidate.client_model, candidate.provider_id, candidate.upstream_model, _pricing(candidate.price)
+        candidate.client_model,
+        candidate.provider_id,
+        candidate.upstream_model,
+        _pricing(candidate.price),
     )
 
 

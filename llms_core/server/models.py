@@ -62,7 +62,9 @@ async def list_models(
     request: Request[object, object, State],
     operation: Annotated[
         str | None,
-        Parameter(description="Only models for this operation. By default those for embeddings alone are left out."),
+        Parameter(
+            description="Only models for this operation. By default those for embeddings alone are left out."
+        ),
     ] = None,
 ) -> ModelList:
     """Every model of every enabled provider, each name once."""
@@ -71,7 +73,9 @@ async def list_models(
     models = gateway.router.models
     if operation is not None and operation not in models.operation_names:
         known = ", ".join(models.operation_names)
-        raise RequestError(f"There is no operation '{operation:.100}', only {known}", param="operation")
+        raise RequestError(
+            f"There is no operation '{operation:.100}', only {known}", param="operation"
+        )
     listed = models.listed_for(operation)
     dialect = client_dialect(request.headers, gateway.dialects)
     if dialect is not None and dialect.encode_models is not None:
@@ -138,7 +142,9 @@ def _router_of(dialect: Dialect) -> Router:
         await resolve(gateway.admit(request.scope))
         if dialect.encode_model is None:
             raise NotFoundException
-        found: Response[dict[str, Any]] = _json(dialect.encode_model(_find(gateway, model).client_model))
+        found: Response[dict[str, Any]] = _json(
+            dialect.encode_model(_find(gateway, model).client_model)
+        )
         return found
 
     return Router(path, route_handlers=[list_own, retrieve_own], tags=[dialect.openapi.tag])

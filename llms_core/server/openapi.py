@@ -25,7 +25,11 @@ Schema = dict[str, Any]
 """A JSON schema."""
 
 _SCHEME = "key"
-_BEARER = {"type": "http", "scheme": "bearer", "description": "A key of `[server.keys]` in plugins.toml"}
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of `[server.keys]` in plugins.toml",
+}
 _WITHOUT_KEY = ("/health", "/ready")
 
 _REF_TEMPLATE = "#/components/schemas/{name}"
@@ -55,7 +59,8 @@ def error_responses(*statuses: int, body: type = ErrorBody) -> dict[int, Respons
     """The errors of a Litestar route, for the document."""
     described = {**_ERRORS, **_ERRORS_OF_CHANGES}
     return {
-        status: ResponseSpec(body, description=described[str(status)], generate_examples=False) for status in statuses
+        status: ResponseSpec(body, description=described[str(status)], generate_examples=False)
+        for status in statuses
     }
 
 
@@ -109,11 +114,20 @@ def with_key(document: dict[str, Any], *, is_required: bool) -> dict[str, Any]:
     needed: list[dict[str, list[str]]] = [{_SCHEME: []}]
     paths = dict(document["paths"])
     for path in _WITHOUT_KEY:
-        paths[path] = {method: {**operation, "security": []} for method, operation in paths[path].items()}
-    return {**document, "paths": paths, "components": components, "security": needed if is_required else [{}, *needed]}
+        paths[path] = {
+            method: {**operation, "security": []} for method, operation in paths[path].items()
+        }
+    return {
+        **document,
+        "paths": paths,
+        "components": components,
+        "security": needed if is_required else [{}, *needed],
+    }
 
 
-def with_models(document: dict[str, Any], dialects: Sequence[Dialect], gateway: Gateway) -> dict[str, Any]:
+def with_models(
+    document: dict[str, Any], dialects: Sequence[Dialect], gateway: Gateway
+) -> dict[str, Any]:
     """Return a document whose examples name models that are served, so that they can be tried."""
     paths = dict(document["paths"])
     for dialect in dialects:

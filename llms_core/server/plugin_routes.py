@@ -25,8 +25,12 @@ def routers(gateway: Gateway, others: Sequence[ControllerRouterHandler]) -> Sequ
     """
     host = gateway.startup.host
     public_names = host.public_routes()
-    offered = [(plugin, f"/x/{plugin}", "llms_routes", handlers) for plugin, handlers in host.routes()]
-    offered += [(plugin, "/", ROOT_ROUTES, handlers) for plugin, handlers in host.routes(ROOT_ROUTES)]
+    offered = [
+        (plugin, f"/x/{plugin}", "llms_routes", handlers) for plugin, handlers in host.routes()
+    ]
+    offered += [
+        (plugin, "/", ROOT_ROUTES, handlers) for plugin, handlers in host.routes(ROOT_ROUTES)
+    ]
     found: list[Router] = []
     #: The names of each plugin's routes.
     names: dict[str, set[str]] = {}
@@ -49,7 +53,11 @@ def routers(gateway: Gateway, others: Sequence[ControllerRouterHandler]) -> Sequ
     for plugin, known in names.items():
         for name in sorted(public_names.get(plugin, frozenset()) - known):
             others_named = ", ".join(sorted(known)) or "none has a name"
-            host.leave_out(plugin, "llms_public_routes", f"no route has the name {name!r}, only: {others_named}")
+            host.leave_out(
+                plugin,
+                "llms_public_routes",
+                f"no route has the name {name!r}, only: {others_named}",
+            )
     return found
 
 
@@ -61,13 +69,18 @@ def _checked(handlers: Sequence[object]) -> list[Any]:
             continue
         name = getattr(handler, "__name__", type(handler).__name__)
         how = "put @get, @post, … (from litestar) above a function"
-        raise PluginError(f"'{name}' is a {type(handler).__name__} and no route handler of Litestar: {how}")
+        raise PluginError(
+            f"'{name}' is a {type(handler).__name__} and no route handler of Litestar: {how}"
+        )
     return list(handlers)
 
 
 def _are_own(handlers: Sequence[object]) -> bool:
     """Whether all are of llms-core's own plugins, which need not be tried out: that takes a tenth of a start."""
-    return all(str(getattr(handler, "fn", handler).__module__).startswith("llms_core.") for handler in handlers)
+    return all(
+        str(getattr(handler, "fn", handler).__module__).startswith("llms_core.")
+        for handler in handlers
+    )
 
 
 def _try_out(handlers: Sequence[ControllerRouterHandler]) -> None:
@@ -79,7 +92,9 @@ def _try_out(handlers: Sequence[ControllerRouterHandler]) -> None:
 def _guard(gateway: Gateway, public: Collection[str]) -> Guard:
     """The check before each handler: it sets the caller, or raises RequestError for an unknown one."""
 
-    async def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def check(
+        connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+    ) -> None:
         is_public = handler.name in public
         connection.scope["user"] = None if is_public else await gateway.identify(connection.scope)
 
@@ -92,5 +107,7 @@ def _names(router: Router) -> set[str | None]:
 
 def _handlers(route: Any) -> Sequence[BaseRouteHandler]:
     # An HTTP route has a handler per method, the others have one.
-    handlers: Sequence[BaseRouteHandler] = getattr(route, "route_handlers", None) or (route.route_handler,)
+    handlers: Sequence[BaseRouteHandler] = getattr(route, "route_handlers", None) or (
+        route.route_handler,
+    )
     return handlers

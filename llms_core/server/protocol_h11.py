@@ -8,7 +8,13 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from llms_core.config.model import Server
-from llms_core.server.connections import TOO_MANY_CONNECTIONS, BufferedTransport, ConnectionTimes, admit, refusal
+from llms_core.server.connections import (
+    TOO_MANY_CONNECTIONS,
+    BufferedTransport,
+    ConnectionTimes,
+    admit,
+    refusal,
+)
 
 
 class BoundedH11Protocol(H11Protocol):

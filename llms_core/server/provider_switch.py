@@ -18,7 +18,14 @@ from litestar import post
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
 from litestar.params import Parameter
 
 from llms_core import startup
@@ -63,7 +70,9 @@ class _Described(Operation):
         for name in Switch.__struct_fields__:
             members[name] = Schema(type=OpenAPIType.BOOLEAN)
         described = Schema(type=OpenAPIType.OBJECT, description=Switch.__doc__, properties=members)
-        self.request_body = RequestBody(content={"application/json": OpenAPIMediaType(described)}, required=True)
+        self.request_body = RequestBody(
+            content={"application/json": OpenAPIMediaType(described)}, required=True
+        )
 
 
 def route(watcher: FileWatcher, *, is_loopback: bool) -> HTTPRouteHandler:
@@ -92,14 +101,18 @@ def route(watcher: FileWatcher, *, is_loopback: bool) -> HTTPRouteHandler:
         name = name.removeprefix("/")
         _require_provider(gateway, name)
         async with lock:
-            await asyncio.to_thread(_write, gateway.startup.host, watcher.config, name, enabled=enabled)
+            await asyncio.to_thread(
+                _write, gateway.startup.host, watcher.config, name, enabled=enabled
+            )
             await watcher.look()
         return _switched(gateway, name, enabled=enabled)
 
     return switch_provider
 
 
-async def _require_permission(gateway: Gateway, request: Request[object, object, State], *, is_loopback: bool) -> None:
+async def _require_permission(
+    gateway: Gateway, request: Request[object, object, State], *, is_loopback: bool
+) -> None:
     """Raise RequestError: 401 or 503 as everywhere, 403 for a client that may not change the configuration."""
     caller = await resolve(gateway.admit(request.scope))
     if caller is not None:
@@ -110,7 +123,9 @@ async def _require_permission(gateway: Gateway, request: Request[object, object,
             "or its plugin has to return `Caller(…, is_admin=True)`"
         )
     if not is_loopback:
-        raise _forbidden("Without keys, providers can only be switched if the server listens on 127.0.0.1")
+        raise _forbidden(
+            "Without keys, providers can only be switched if the server listens on 127.0.0.1"
+        )
     headers = request.headers
     if any(name in headers for name in _PROXY_HEADERS):
         raise _forbidden("Without keys, providers cannot be switched through a proxy")
@@ -132,14 +147,18 @@ def _wanted(body: bytes) -> bool:
     except msgspec.DecodeError as error:
         raise RequestError(f"The request body is invalid: {error}", code="invalid_value") from None
     if switch.enable == switch.disable:
-        raise RequestError('The request has to be {"enable": true} or {"disable": true}', code="invalid_value")
+        raise RequestError(
+            'The request has to be {"enable": true} or {"disable": true}', code="invalid_value"
+        )
     return switch.enable
 
 
 def _require_provider(gateway: Gateway, name: str) -> None:
     known = [item.id for item in gateway.startup.configured]
     if name not in known:
-        message = f"There is no provider '{name:.100}' in llms.json, only {', '.join(known) or 'none'}"
+        message = (
+            f"There is no provider '{name:.100}' in llms.json, only {', '.join(known) or 'none'}"
+        )
         raise RequestError(message, status=404, param="name", code="provider_not_found")
 
 
@@ -174,7 +193,9 @@ def _read(host: PluginHost, path: Path, data: bytes) -> Sequence[Provider]:
 def _switched(gateway: Gateway, name: str, *, enabled: bool) -> Switched:
     """Return the state after the change. Raises RequestError (409) if the change is not in use."""
     if gateway.configuration_error is not None:
-        raise _conflict(f"llms.json says so, but the configuration cannot be loaded: {gateway.configuration_error}")
+        raise _conflict(
+            f"llms.json says so, but the configuration cannot be loaded: {gateway.configuration_error}"
+        )
     status = status_of(gateway)
     feedback = ""
     if enabled and name not in status.enabled:

@@ -24,7 +24,9 @@ class RecentRequests:
 
     def add(self, record: RequestRecord) -> None:
         """Keep a request, and forget the oldest one if there are too many."""
-        is_plain = record.kind is None and len(record.attempts) == 1 and len(record.model) <= _MAX_NAME
+        is_plain = (
+            record.kind is None and len(record.attempts) == 1 and len(record.model) <= _MAX_NAME
+        )
         has_labels = record.metadata or record.tags or record.user
         if has_labels or not is_plain:
             record = _reduced(record)
@@ -44,7 +46,9 @@ def _reduced(record: RequestRecord) -> RequestRecord:
     """Leave out what may be long, what clients write, and texts of errors: a provider may quote the request in them."""
     attempts = tuple(map(_without_text, record.attempts[-_MAX_ATTEMPTS:]))
     model = record.model[:_MAX_NAME]
-    return msgspec.structs.replace(record, model=model, attempts=attempts, metadata={}, tags=(), user=None)
+    return msgspec.structs.replace(
+        record, model=model, attempts=attempts, metadata={}, tags=(), user=None
+    )
 
 
 def _without_text(attempt: AttemptRecord) -> AttemptRecord:

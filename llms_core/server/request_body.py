@@ -71,4 +71,6 @@ async def _read_all(receive: Receive, max_bytes: int) -> bytes:
 
 
 def _too_large(max_bytes: int) -> RequestError:
-    return RequestError(f"The request body exceeds {max_bytes} bytes", status=413, code="request_too_large")
+    return RequestError(
+        f"The request body exceeds {max_bytes} bytes", status=413, code="request_too_large"
+    )

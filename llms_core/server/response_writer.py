@@ -47,7 +47,9 @@ class ResponseWriter:
         self._last_write = 0.0
         self._keep_alive_task: asyncio.Task[None] | None = None
 
-    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bytes = b"") -> None:
+    async def start(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bytes = b""
+    ) -> None:
         """Send the head. `keep_alive` is for streams."""
         # Sending the head can block if the client has not read an earlier response on this connection.
         self.state = ResponseState.WRITING
@@ -81,7 +83,10 @@ class ResponseWriter:
         """Fill a pause."""
         self._schedule()
         silence = self._loop.time() - self._last_write
-        if self.state is ResponseState.IDLE and silence >= self._keep_alive_interval * _KEEP_ALIVE_SHARE:
+        if (
+            self.state is ResponseState.IDLE
+            and silence >= self._keep_alive_interval * _KEEP_ALIVE_SHARE
+        ):
             self._keep_alive_task = self._loop.create_task(self._write_keep_alive())
 
     def _schedule(self) -> None:

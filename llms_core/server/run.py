@@ -111,7 +111,9 @@ def serve(options: ServeOptions) -> None:
     from llms_core.server.workers import run_workers
 
     with TemporaryDirectory(prefix="llms-workers-") as folder:
-        os.environ[ENVIRONMENT] = _encoded(msgspec.structs.replace(for_workers, workers_folder=Path(folder)))
+        os.environ[ENVIRONMENT] = _encoded(
+            msgspec.structs.replace(for_workers, workers_folder=Path(folder))
+        )
         run_workers(uvicorn.Config(factory, factory=True, workers=options.workers, **arguments))
 
 
@@ -144,7 +146,9 @@ def _protocol() -> Any:
 
 def application_of_environment() -> Any:
     """Return the application of a worker process."""
-    options = msgspec.json.decode(os.environ[ENVIRONMENT], type=ServeOptions, dec_hook=lambda kind, value: kind(value))
+    options = msgspec.json.decode(
+        os.environ[ENVIRONMENT], type=ServeOptions, dec_hook=lambda kind, value: kind(value)
+    )
     return _application(options, _plugins_toml(options))
 
 
@@ -188,7 +192,9 @@ def _free_port(host: str, port: int) -> int:
     Raises ConfigError if the address cannot be used; uvicorn would end with nothing but a log line.
     """
     try:
-        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
+            0
+        ]
         with socket.socket(family, kind, number) as probe:
             # As uvicorn does: a port that was closed a moment ago counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -196,4 +202,6 @@ def _free_port(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(f"cannot listen on {host}:{port}: {reason}", hint="choose another with --port") from None
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {reason}", hint="choose another with --port"
+        ) from None

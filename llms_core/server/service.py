@@ -92,7 +92,13 @@ class Service:
     def router(self) -> Router:
         """The router of the current configuration. Raises RequestError (503) before `open`."""
         if self._router is None:
-            raise RequestError("The server is starting", status=503, type="api_error", code="starting", retry_after=1)
+            raise RequestError(
+                "The server is starting",
+                status=503,
+                type="api_error",
+                code="starting",
+                retry_after=1,
+            )
         return self._router
 
     async def enter(self, stack: AsyncExitStack) -> None:
@@ -190,7 +196,11 @@ class Service:
         once._router = msgspec.structs.replace(
             self.router,
             models=ModelIndex(
-                [_without_retries(item)], self._operations, CircuitBreaker(), self.discovered, self._preparations
+                [_without_retries(item)],
+                self._operations,
+                CircuitBreaker(),
+                self.discovered,
+                self._preparations,
             ),
             order=strategies.create(_ONCE),
             routing=_ONCE,
@@ -234,13 +244,18 @@ class Service:
         host = startup.host
         #: Whether anybody reads records: without a plugin or a log that does, none are made.
         self.observes_requests = (
-            self._keeps_records or host.observes_requests or host.observes_attempts or accounting.is_logged()
+            self._keeps_records
+            or host.observes_requests
+            or host.observes_attempts
+            or accounting.is_logged()
         )
         limits = startup.llms_json.images
         if limits is None or not images.is_available():
             self.images = None
         elif self.images is None or self.images.limits != limits:
-            from llms_core.images.converter import ImageConverter  # most configurations do not need it
+            from llms_core.images.converter import (
+                ImageConverter,
+            )  # most configurations do not need it
 
             self.images = ImageConverter(limits)
         # Keys of earlier configurations stay redacted: running requests may still use them.
@@ -255,10 +270,20 @@ class Service:
         routing = _routing(startup.plugins_toml, startup.llms_json)
         self._breaker.settings = routing.breaker
         observer = AttemptObserver(
-            self._breaker, startup.host, redact, records_successes=self.observes_requests, prices=self._prices
+            self._breaker,
+            startup.host,
+            redact,
+            records_successes=self.observes_requests,
+            prices=self._prices,
         )
         self._router = Router(
-            models=ModelIndex(startup.configured, self._operations, self._breaker, self.discovered, self._preparations),
+            models=ModelIndex(
+                startup.configured,
+                self._operations,
+                self._breaker,
+                self.discovered,
+                self._preparations,
+            ),
             order=strategies.create(routing),
             breaker=self._breaker,
             transport=self._transport,
@@ -266,7 +291,9 @@ class Service:
             routing=routing,
             timeouts=_timeouts(startup.plugins_toml, startup.llms_json),
             max_bytes=startup.plugins_toml.upstream.max_answer,
-            fetch=self._fetcher.fetch if self.images is None else self.images.fetching(self._fetcher.fetch),
+            fetch=self._fetcher.fetch
+            if self.images is None
+            else self.images.fetching(self._fetcher.fetch),
             observer=observer,
             tasks=self._tasks,
         )

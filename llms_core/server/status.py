@@ -12,7 +12,9 @@ from litestar.openapi import ResponseSpec
 from llms_core.server.gateway import Gateway
 
 _NOT_READY = ResponseSpec(
-    dict[str, Any], description="No provider is enabled, or the server is stopping", generate_examples=False
+    dict[str, Any],
+    description="No provider is enabled, or the server is stopping",
+    generate_examples=False,
 )
 
 

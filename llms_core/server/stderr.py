@@ -75,7 +75,9 @@ class StderrHandler(logging.Handler):
         self._stderr = Stderr(self._describe_loss)
 
     def _describe_loss(self, message: str) -> str:
-        return self.format(logging.makeLogRecord({"name": __name__, "levelname": "WARNING", "msg": message}))
+        return self.format(
+            logging.makeLogRecord({"name": __name__, "levelname": "WARNING", "msg": message})
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, if possible."""

@@ -28,7 +28,9 @@ _MAX_PATH = 200
 
 def unknown_path(path: str, dialects: Sequence[Dialect]) -> str:
     """Return the message for a path that is not served: what is, and what may be wrong with the client's base URL."""
-    post_paths = [each for dialect in dialects for each in dialect.paths]
+    post_paths: list[str] = []
+    for dialect in dialects:
+        post_paths += dialect.paths
     message = f"Unknown path: {path[:_MAX_PATH]}."
     below_root = [each for each in (*post_paths, "/v1/models") if _VERSION.match(each)]
     if (meant := _path_meant(path, below_root)) is not None:
@@ -65,7 +67,9 @@ def _path_meant(path: str, served: Sequence[str]) -> str | None:
     # The longest first: `/v1/chat/completions` ends in `/completions`, too.
     for candidate in sorted(served, key=len, reverse=True):
         end = candidate.removeprefix(_root(candidate))
-        if path.endswith(end) or (parameters(end) and re.search(f"{pattern(end).pattern}$", path, re.DOTALL)):
+        if path.endswith(end) or (
+            parameters(end) and re.search(f"{pattern(end).pattern}$", path, re.DOTALL)
+        ):
             return candidate
     return None
 

@@ -58,7 +58,12 @@ class Watchdog:
             if frame is not None:
                 reported_beat = beat
                 stack = "".join(traceback.format_stack(frame)[-_MAX_STACK_ENTRIES:])
-                log.error("%s has blocked the whole gateway for %.1f s:\n%s", self._culprit(frame), blocked, stack)
+                log.error(
+                    "%s has blocked the whole gateway for %.1f s:\n%s",
+                    self._culprit(frame),
+                    blocked,
+                    stack,
+                )
 
     def _culprit(self, frame: FrameType | None) -> str:
         """The innermost function of a plugin, with the plugin and its distribution."""

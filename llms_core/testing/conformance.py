@@ -65,7 +65,13 @@ class Translation(
 
 
 class ProviderConformance(
-    Translation, PrepareTests, GenerateTests, FailoverTests, PerformanceTests, GrowthTests, LiveTests
+    Translation,
+    PrepareTests,
+    GenerateTests,
+    FailoverTests,
+    PerformanceTests,
+    GrowthTests,
+    LiveTests,
 ):
     """All groups. Set `provider`, and `wire` if the provider's spec does not name it."""
 

@@ -30,7 +30,9 @@ _AWS_NAME_HEADERS = {
 }
 
 
-def encode_events(events: Sequence[Event], framing: Framing, *, indent: bool = False) -> list[bytes]:
+def encode_events(
+    events: Sequence[Event], framing: Framing, *, indent: bool = False
+) -> list[bytes]:
     """Encode each event. With `indent`, its JSON spans several lines, which only SSE can carry."""
     return [_encode_event(event, framing, indent) for event in events]
 

@@ -35,7 +35,11 @@ FAILURES = 3
 """The number of consecutive failures that opens a circuit."""
 
 _TIMEOUT = 20.0  # seconds, for whatever the tests do not expect to take long
-_SHORT_TIMEOUTS = {"first_token": 0.5, "idle": 0.25, "total": 0.5}  # seconds, for models of the kind "hasty"
+_SHORT_TIMEOUTS = {
+    "first_token": 0.5,
+    "idle": 0.25,
+    "total": 0.5,
+}  # seconds, for models of the kind "hasty"
 _MODELS_OF_EACH_KIND = 100
 
 
@@ -119,7 +123,9 @@ class Gateway:
         self.second.default = completion(FALLBACK)
         return f"{kind}-{next(self._model_numbers)}"
 
-    def ask(self, model: str, first: Reply, *, stream: bool = False, **members: Any) -> GatewayResponse:
+    def ask(
+        self, model: str, first: Reply, *, stream: bool = False, **members: Any
+    ) -> GatewayResponse:
         """Request a completion, to which the provider under test replies `first`. Returns once the head has arrived."""
         self.first.default = first
         body = {
@@ -148,7 +154,9 @@ class Gateway:
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> GatewayResponse:
         connection = _Connection("127.0.0.1", self._served.port, timeout=_TIMEOUT)
-        connection.request(method, path, body, {"content-type": "application/json", "connection": "close"})
+        connection.request(
+            method, path, body, {"content-type": "application/json", "connection": "close"}
+        )
         return GatewayResponse(connection, connection.getresponse())
 
     def _llms_json(self) -> dict[str, Any]:
@@ -165,7 +173,9 @@ class Gateway:
             "providers": {
                 subject.name: subject.block(self.first.origin, models={**both, **alone}),
                 # `timeouts` of plugins.toml are per block, so the hasty models need one of their own.
-                f"{subject.name}-hasty": subject.block(self.first.origin, models=hasty, id=subject.name),
+                f"{subject.name}-hasty": subject.block(
+                    self.first.origin, models=hasty, id=subject.name
+                ),
                 SECOND: second,
             }
         }

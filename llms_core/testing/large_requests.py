@@ -17,7 +17,11 @@ def _assistant(**members: Any) -> Json:
 
 
 def _call(number: int) -> Json:
-    return {"id": f"call_{number}", "type": "function", "function": {"name": "get", "arguments": '{"a": "b"}'}}
+    return {
+        "id": f"call_{number}",
+        "type": "function",
+        "function": {"name": "get", "arguments": '{"a": "b"}'},
+    }
 
 
 def _result(number: int) -> Json:
@@ -65,13 +69,17 @@ def _schema(build: Callable[[int], Json]) -> Callable[[int], Json]:
 
 
 def _wide_schema(size: int) -> Json:
-    return _object({f"p{number}": {"type": "string", "description": "A city"} for number in range(size)})
+    return _object(
+        {f"p{number}": {"type": "string", "description": "A city"} for number in range(size)}
+    )
 
 
 def _chain(size: int, section: str = "$defs") -> Json:
     """Return a schema whose definitions each refer to the next one."""
     definitions = {
-        f"d{number}": _object({"next": {"$ref": f"#/{section}/d{number + 1}", "description": "The next one"}})
+        f"d{number}": _object(
+            {"next": {"$ref": f"#/{section}/d{number + 1}", "description": "The next one"}}
+        )
         for number in range(size)
     }
     definitions[f"d{size}"] = _CITY
@@ -80,7 +88,9 @@ def _chain(size: int, section: str = "$defs") -> Json:
 
 def _star(size: int) -> Json:
     """Return a schema whose definitions all refer to one, and which refers to all of them."""
-    definitions = {f"d{number}": _object({"center": {"$ref": "#/$defs/center"}}) for number in range(size)}
+    definitions = {
+        f"d{number}": _object({"center": {"$ref": "#/$defs/center"}}) for number in range(size)
+    }
     references = {f"p{number}": {"$ref": f"#/$defs/d{number}"} for number in range(size)}
     return _object(references, **{"$defs": {**definitions, "center": _CITY}})
 
@@ -115,7 +125,10 @@ def _long_names(size: int) -> Json:
     return {"tools": [_tool(f"{'n' * 64}.{number}", _CITY) for number in range(size)]}
 
 
-_PDF_PART = {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}}
+_PDF_PART = {
+    "type": "file",
+    "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"},
+}
 _PNG_PART = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 
 LARGE_REQUESTS: Mapping[str, tuple[int, Callable[[int], Json]]] = {
@@ -127,7 +140,10 @@ LARGE_REQUESTS: Mapping[str, tuple[int, Callable[[int], Json]]] = {
     "tool calls in one message": (500, _parallel_calls),
     "tool calls in turn": (500, _calls_in_turn),
     "tool calls with the same id": (500, _repeated_ids),
-    "tools": (300, lambda size: {"tools": [_tool(f"tool_{number}", _CITY) for number in range(size)]}),
+    "tools": (
+        300,
+        lambda size: {"tools": [_tool(f"tool_{number}", _CITY) for number in range(size)]},
+    ),
     "allowed tools": (300, _allowed_tools),
     "tools with long names": (300, _long_names),
     "texts in a message": (1500, _parts(text_part(_TEXT))),
@@ -136,7 +152,10 @@ LARGE_REQUESTS: Mapping[str, tuple[int, Callable[[int], Json]]] = {
     "characters of a text": (50_000, lambda size: {"messages": [user_message("é\n" * size)]}),
     "properties of a schema": (300, _schema(_wide_schema)),
     "definitions in a chain": (60, _schema(_chain)),
-    "definitions in a chain of an older draft": (60, _schema(lambda size: _chain(size, "definitions"))),
+    "definitions in a chain of an older draft": (
+        60,
+        _schema(lambda size: _chain(size, "definitions")),
+    ),
     "definitions around one": (60, _schema(_star)),
     "stop sequences": (500, lambda size: {"stop": [f"stop {number}" for number in range(size)]}),
 }

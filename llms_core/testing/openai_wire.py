@@ -29,7 +29,9 @@ def _usage(tokens: _Tokens) -> dict[str, int]:
     }
 
 
-def _whole(tokens: _Tokens, *messages: Mapping[str, Any], finish: str = "stop", **more: Any) -> dict[str, Any]:
+def _whole(
+    tokens: _Tokens, *messages: Mapping[str, Any], finish: str = "stop", **more: Any
+) -> dict[str, Any]:
     """A chat.completion with one choice for each message; `more` are further members of each choice."""
     choices = []
     for index, message in enumerate(messages):
@@ -48,7 +50,9 @@ def _whole(tokens: _Tokens, *messages: Mapping[str, Any], finish: str = "stop", 
     }
 
 
-def _chunk(delta: Mapping[str, Any], index: int = 0, finish: str | None = None, **more: Any) -> dict[str, Any]:
+def _chunk(
+    delta: Mapping[str, Any], index: int = 0, finish: str | None = None, **more: Any
+) -> dict[str, Any]:
     choice = {
         "index": index,
         "delta": delta,
@@ -130,18 +134,28 @@ FAILURES = (
         {"error": {"message": "The provider behind this one failed", "code": 502}},
         ErrorKind.OVERLOADED,
     ),
-    Failure(400, _error("Invalid value for 'temperature'", "invalid_request_error", "invalid_value")),
+    Failure(
+        400, _error("Invalid value for 'temperature'", "invalid_request_error", "invalid_value")
+    ),
     Failure(
         400,
-        _error("This model's maximum context length is 8192 tokens", "invalid_request", "context_length_exceeded"),
+        _error(
+            "This model's maximum context length is 8192 tokens",
+            "invalid_request",
+            "context_length_exceeded",
+        ),
         ErrorKind.CONTEXT_LENGTH,
     ),
     Failure(401, _error("Incorrect API key provided", "invalid_request_error", "invalid_api_key")),
     Failure(403, _error("You are not allowed to sample from this model", "invalid_request_error")),
-    Failure(404, _error("The model `x` does not exist", "invalid_request_error", "model_not_found")),
+    Failure(
+        404, _error("The model `x` does not exist", "invalid_request_error", "model_not_found")
+    ),
     Failure(413, _error("The request is too large for this service", "invalid_request_error")),
     Failure(422, _error("The field `seed` is not one of this API's", "invalid_request_error")),
-    Failure(429, _error("Rate limit reached for requests per minute", "requests", "rate_limit_exceeded")),
+    Failure(
+        429, _error("Rate limit reached for requests per minute", "requests", "rate_limit_exceeded")
+    ),
     # A quota that is used up has the same status as a rate limit, but waiting does not help.
     Failure(
         429,
@@ -172,7 +186,11 @@ OPENAI = Wire(
         usage=(31, 12),
     ),
     parallel_calls=Example(
-        whole=_whole((31, 25), {"tool_calls": [_tool_call(_PARIS, 0), _tool_call(_OSLO, 1)]}, finish="tool_calls"),
+        whole=_whole(
+            (31, 25),
+            {"tool_calls": [_tool_call(_PARIS, 0), _tool_call(_OSLO, 1)]},
+            finish="tool_calls",
+        ),
         events=_stream(
             (31, 25),
             *_tool_call_deltas(_PARIS, 0),
@@ -219,7 +237,9 @@ OPENAI = Wire(
         usage=(9, 1),
     ),
     failures=FAILURES,
-    stream_failures=(_error("The server had an error while processing your request", "server_error"),),
+    stream_failures=(
+        _error("The server had an error while processing your request", "server_error"),
+    ),
     embeddings=EmbeddingExample(
         whole={
             "object": "list",

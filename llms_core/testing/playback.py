@@ -76,18 +76,25 @@ def play_preparation(subject: Subject, response: Response) -> float | None:
     assert isinstance(adapter, Prepares)
 
     async def run() -> float | None:
-        return await adapter.prepare(ProviderHttp(_Transport(response), NORMAL_LIMITS, prepares=True))
+        return await adapter.prepare(
+            ProviderHttp(_Transport(response), NORMAL_LIMITS, prepares=True)
+        )
 
     return asyncio.run(run())
 
 
-def play_stream(subject: Subject, response: Response, limits: AttemptLimits = NORMAL_LIMITS, **members: Any) -> Outcome:
+def play_stream(
+    subject: Subject, response: Response, limits: AttemptLimits = NORMAL_LIMITS, **members: Any
+) -> Outcome:
     """Play a response to a request for a stream."""
     return play_streams(subject, [response], limits, **members)[0]
 
 
 def play_streams(
-    subject: Subject, responses: Iterable[Response], limits: AttemptLimits = NORMAL_LIMITS, **members: Any
+    subject: Subject,
+    responses: Iterable[Response],
+    limits: AttemptLimits = NORMAL_LIMITS,
+    **members: Any,
 ) -> list[Outcome]:
     """Play many responses to the same request for a stream, at the same time: those that stall wait together."""
     call = subject.call(stream=True, **members)
@@ -146,22 +153,32 @@ def _feed_stream(subject: Subject, call: ChatCall, pieces: Sequence[bytes]) -> O
     if reader.failure is not None:
         return Outcome(chunks=chunks, error=reader.failure)
     if not reader.complete:
-        return Outcome(chunks=chunks, error=ProviderError(ErrorKind.BAD_RESPONSE, "The stream is not complete"))
+        return Outcome(
+            chunks=chunks, error=ProviderError(ErrorKind.BAD_RESPONSE, "The stream is not complete")
+        )
     return Outcome(chunks=[*chunks, *reader.held_back()])
 
 
-async def _play_completion(subject: Subject, response: Response, members: Mapping[str, Any]) -> Outcome:
+async def _play_completion(
+    subject: Subject, response: Response, members: Mapping[str, Any]
+) -> Outcome:
     call = subject.call(**members)
     request = subject.adapter.request(call)
     try:
-        answer = await exchange.whole_answer(_Transport(response), CHAT, subject.adapter, call, request, NORMAL_LIMITS)
+        answer = await exchange.whole_answer(
+            _Transport(response), CHAT, subject.adapter, call, request, NORMAL_LIMITS
+        )
     except ProviderError as error:
         return Outcome(error=error)
     return Outcome(Completion(answer.data, answer.usage))
 
 
 async def _play_stream(
-    subject: Subject, response: Response, limits: AttemptLimits, call: ChatCall, request: UpstreamRequest
+    subject: Subject,
+    response: Response,
+    limits: AttemptLimits,
+    call: ChatCall,
+    request: UpstreamRequest,
 ) -> Outcome:
     chunks: list[Chunk] = []
     try:

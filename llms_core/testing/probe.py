@@ -81,7 +81,9 @@ def measure_import(subject: Subject) -> ImportReport:
     finished = subprocess.run(  # noqa: S603 - the program is this module
         command, env=_environment(), capture_output=True, text=True, timeout=_TIMEOUT, check=False
     )
-    assert finished.returncode == 0, f"the plugin cannot be imported in a process of its own:\n{finished.stderr}"
+    assert finished.returncode == 0, (
+        f"the plugin cannot be imported in a process of its own:\n{finished.stderr}"
+    )
     # The plugin itself may print something before.
     found = json.loads(finished.stdout.splitlines()[-1])
     return ImportReport(found["seconds"], found["core_seconds"], found["effects"])
@@ -124,7 +126,9 @@ def main() -> None:
     import_plugin()
     seconds = time.process_time() - core_seconds
     watching = False
-    sys.stdout.write(json.dumps({"seconds": seconds, "core_seconds": core_seconds, "effects": effects}) + "\n")
+    sys.stdout.write(
+        json.dumps({"seconds": seconds, "core_seconds": core_seconds, "effects": effects}) + "\n"
+    )
 
 
 def _find_import(target: dict[str, str]) -> Callable[[], object]:

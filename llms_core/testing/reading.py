@@ -34,7 +34,9 @@ class ContractError(AssertionError):
 def _require(condition: object, problem: str, answer: object) -> None:
     """Raise ContractError, with the part of the answer that is wrong, unless `condition` is true."""
     if not condition:
-        raise ContractError(f"{problem}: {json.dumps(answer, ensure_ascii=False, default=str)[:_SHOWN]}")
+        raise ContractError(
+            f"{problem}: {json.dumps(answer, ensure_ascii=False, default=str)[:_SHOWN]}"
+        )
 
 
 def read_whole(data: bytes, model: str = CLIENT_MODEL) -> Read:
@@ -44,7 +46,11 @@ def read_whole(data: bytes, model: str = CLIENT_MODEL) -> Read:
     _check_envelope(answer, "chat.completion", model)
     choices = answer["choices"]
     indices = [choice.get("index") for choice in choices]
-    _require(indices == list(range(len(choices))), "the choices must be numbered 0, 1, … in order", answer)
+    _require(
+        indices == list(range(len(choices))),
+        "the choices must be numbered 0, 1, … in order",
+        answer,
+    )
     meanings = tuple(_read_choice(choice) for choice in choices)
     return Read(meanings, _read_usage(answer.get("usage")), answer)
 
@@ -59,11 +65,19 @@ def read_stream(chunks: Iterable[bytes], model: str = CLIENT_MODEL) -> Read:
         chunk = json.loads(data)
         _check_envelope(chunk, "chat.completion.chunk", model)
         envelope = (chunk["id"], chunk["created"])
-        _require(first_envelope in (None, envelope), "`id` and `created` must not change within a stream", chunk)
+        _require(
+            first_envelope in (None, envelope),
+            "`id` and `created` must not change within a stream",
+            chunk,
+        )
         first_envelope = envelope
         _require(usage is None, "the chunk with the usage must be the last", chunk)
         usage = _read_usage(chunk.get("usage"))
-        _require(usage is None or not chunk["choices"], "the chunk with the usage must not have choices", chunk)
+        _require(
+            usage is None or not chunk["choices"],
+            "the chunk with the usage must not have choices",
+            chunk,
+        )
         for choice in chunk["choices"]:
             index = choice.get("index")
             _require(type(index) is int, "each choice must have an integer `index`", chunk)
@@ -132,7 +146,9 @@ def _check_envelope(answer: Mapping[str, Any], kind: str, model: str) -> None:
     _require(answer.get("object") == kind, f"`object` must be '{kind}'", answer)
     _require(_is_non_empty_text(answer.get("id")), "`id` must be a non-empty string", answer)
     _require(type(created) is int and created > 0, "`created` must be a positive integer", answer)
-    _require(answer.get("model") == model, f"`model` must be the client's name for it, '{model}'", answer)
+    _require(
+        answer.get("model") == model, f"`model` must be the client's name for it, '{model}'", answer
+    )
     _require(isinstance(answer.get("choices"), list), "`choices` must be a list", answer)
 
 
@@ -146,12 +162,16 @@ def _read_choice(choice: Mapping[str, Any]) -> Meaning:
     assert isinstance(message, dict)
     _require(message.get("role") == "assistant", "the message's `role` must be 'assistant'", choice)
     _require("content" in message, "the message must have `content`, even if it is null", choice)
-    _require(isinstance(message["content"], str | None), "`content` must be a string or null", choice)
+    _require(
+        isinstance(message["content"], str | None), "`content` must be a string or null", choice
+    )
     _require_finish_reason(choice.get("finish_reason"), choice)
     calls = message.get("tool_calls") or []
     for call in calls:
         _require(_is_non_empty_text(call.get("id")), "each tool call must have an `id`", choice)
-        _require(call.get("type") == "function", "each tool call must have the `type` 'function'", choice)
+        _require(
+            call.get("type") == "function", "each tool call must have the `type` 'function'", choice
+        )
     _require_distinct([call["id"] for call in calls], choice)
     return Meaning(
         text=message["content"] or "",
@@ -174,13 +194,17 @@ def _read_call(function: Mapping[str, Any], answer: object) -> Call:
     name = function["name"]
     arguments = function["arguments"]
     _require(_is_non_empty_text(name), "each tool call must have a name", answer)
-    _require(isinstance(arguments, str), "a tool call's `arguments` must be a string of JSON", answer)
+    _require(
+        isinstance(arguments, str), "a tool call's `arguments` must be a string of JSON", answer
+    )
     try:
         # Some providers send an empty string for a call without arguments.
         decoded = json.loads(arguments or "{}")
     except ValueError:
         decoded = None
-    _require(isinstance(decoded, dict), "a tool call's `arguments` must contain a JSON object", answer)
+    _require(
+        isinstance(decoded, dict), "a tool call's `arguments` must contain a JSON object", answer
+    )
     assert isinstance(decoded, dict)
     return Call(name=name, arguments=decoded)
 
@@ -199,7 +223,11 @@ def _read_usage(usage: Any) -> tuple[int, int, int] | None:
     prompt = _token_count(usage, "prompt_tokens")
     completion = _token_count(usage, "completion_tokens")
     total = _token_count(usage, "total_tokens")
-    _require(prompt + completion == total, "`total_tokens` must be the sum of prompt and completion tokens", usage)
+    _require(
+        prompt + completion == total,
+        "`total_tokens` must be the sum of prompt and completion tokens",
+        usage,
+    )
     return prompt, completion, total
 
 
@@ -227,9 +255,19 @@ class _StreamedChoice:
         _require(isinstance(delta, dict), "each choice must have a `delta`", choice)
         assert isinstance(delta, dict)
         self._check_role(delta, choice)
-        has_content = any(delta.get(name) for name in ("content", "tool_calls", "reasoning_content", "reasoning"))
-        _require(self._finish_reason is None or not has_content, "content must not follow the finish_reason", choice)
-        _require(isinstance(delta.get("content"), str | None), "`content` must be a string or null", choice)
+        has_content = any(
+            delta.get(name) for name in ("content", "tool_calls", "reasoning_content", "reasoning")
+        )
+        _require(
+            self._finish_reason is None or not has_content,
+            "content must not follow the finish_reason",
+            choice,
+        )
+        _require(
+            isinstance(delta.get("content"), str | None),
+            "`content` must be a string or null",
+            choice,
+        )
         self._text.append(delta.get("content") or "")
         self._reasoning.append(_read_reasoning(delta))
         for fragment in delta.get("tool_calls") or ():
@@ -243,7 +281,9 @@ class _StreamedChoice:
     def _check_role(self, delta: Mapping[str, Any], choice: object) -> None:
         role = delta.get("role")
         if self._is_first_delta:
-            _require(role == "assistant", "the first delta must have the `role` 'assistant'", choice)
+            _require(
+                role == "assistant", "the first delta must have the `role` 'assistant'", choice
+            )
         else:
             _require(role is None, "only the first delta may have a `role`", choice)
         self._is_first_delta = False

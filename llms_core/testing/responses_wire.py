@@ -24,7 +24,9 @@ _ENCRYPTED = "gAAAAABpF1fPqzv1nMOHIvWc3lDzqk2Yq9Tx"
 _THOUGHTS = "Six times seven."
 
 
-def _example(*items: Json, means: Meaning, tokens: tuple[int, int], kept: tuple[str, ...] = (), **more: Any) -> Example:
+def _example(
+    *items: Json, means: Meaning, tokens: tuple[int, int], kept: tuple[str, ...] = (), **more: Any
+) -> Example:
     body = response_body(*items, tokens=tokens, **more)
     return Example(
         whole=body,
@@ -36,13 +38,17 @@ def _example(*items: Json, means: Meaning, tokens: tuple[int, int], kept: tuple[
 
 
 def _call_item(call: Call, number: int) -> Json:
-    return function_call_item(call.name, call.arguments, call_id=f"call_Aa{number}", id=f"fc_{number}")
+    return function_call_item(
+        call.name, call.arguments, call_id=f"call_Aa{number}", id=f"fc_{number}"
+    )
 
 
 def _failed(code: str, message: str) -> Json:
     return {
         "type": "response.failed",
-        "response": response_body(status="failed", tokens=None, error={"code": code, "message": message}),
+        "response": response_body(
+            status="failed", tokens=None, error={"code": code, "message": message}
+        ),
     }
 
 
@@ -102,7 +108,12 @@ RESPONSES = Wire(
     failures=FAILURES,
     stream_failures=(
         _failed("server_error", "The server had an error while processing your request"),
-        {"type": "error", "code": "server_error", "message": "The server had an error", "param": None},
+        {
+            "type": "error",
+            "code": "server_error",
+            "message": "The server had an error",
+            "param": None,
+        },
         (
             "error",
             {
@@ -115,7 +126,10 @@ RESPONSES = Wire(
         ),
     ),
     ignored=(
-        {"type": "response.in_progress", "response": response_body(status="in_progress", tokens=None)},
+        {
+            "type": "response.in_progress",
+            "response": response_body(status="in_progress", tokens=None),
+        },
         {"type": "response.web_search_call.searching", "output_index": 0, "item_id": "ws_1"},
         {"type": "keepalive", "sequence_number": 3},
     ),

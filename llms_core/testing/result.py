@@ -152,7 +152,9 @@ class Result:
         """Return all cases in a state, with their reasons."""
         found = []
         for cases in self.cases.values():
-            found += [{"test": case.name, "reason": case.reason} for case in cases if case.state == state]
+            found += [
+                {"test": case.name, "reason": case.reason} for case in cases if case.state == state
+            ]
         return found
 
     def as_json(self) -> dict[str, Any]:

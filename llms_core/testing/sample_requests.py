@@ -28,7 +28,9 @@ PNG = base64.b64encode(
 WAV = base64.b64encode(
     b"RIFF\x26\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\2\0\0\0\0\0"
 ).decode()
-PDF = base64.b64encode(b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n").decode()
+PDF = base64.b64encode(
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+).decode()
 # OpenAI's strict mode requires `additionalProperties: false`, and every property in `required`.
 SCHEMA = {
     "type": "object",

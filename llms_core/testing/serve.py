@@ -100,7 +100,9 @@ def quick_uvicorn() -> Iterator[None]:
     async def sleep(seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.005))
 
-    with mock.patch.object(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep})):
+    with mock.patch.object(
+        uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
+    ):
         yield
 
 
@@ -109,7 +111,9 @@ def _start(folder: Path, stack: ExitStack, log: io.StringIO) -> int:
     app = create_app(folder / "llms.json", folder / "plugins.toml")
     listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
     port: int = listening.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=_run, args=(server, listening), name="llms-test", daemon=True)
     thread.start()
     # Callbacks run in reverse order: first tell the server to stop, then wait for its thread.
@@ -118,7 +122,9 @@ def _start(folder: Path, stack: ExitStack, log: io.StringIO) -> int:
     try:
         status = _health(port)
     except (OSError, HTTPException) as error:
-        raise AssertionError(f"the gateway does not answer GET /health: {error}\n{log.getvalue()}") from error
+        raise AssertionError(
+            f"the gateway does not answer GET /health: {error}\n{log.getvalue()}"
+        ) from error
     assert status == 200, f"GET /health returned status {status}:\n{log.getvalue()}"
     return port
 

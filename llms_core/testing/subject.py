@@ -32,7 +32,8 @@ from llms_core.testing.wire import Wire
 
 #: What Python, pytest and the operating system need. Everything else may be a key, an address or a proxy.
 _KEPT_VARIABLES = re.compile(
-    "HOME|LANG|LC_.*|LD_.*|PATH|PYTEST.*|PYTHON.*|SSL_.*|SYSTEMROOT|TE?MP|TMPDIR|USERPROFILE|VIRTUAL_ENV", re.IGNORECASE
+    "HOME|LANG|LC_.*|LD_.*|PATH|PYTEST.*|PYTHON.*|SSL_.*|SYSTEMROOT|TE?MP|TMPDIR|USERPROFILE|VIRTUAL_ENV",
+    re.IGNORECASE,
 )
 
 ORIGIN = "https://provider.conformance.test"
@@ -42,7 +43,9 @@ ORIGIN = "https://provider.conformance.test"
 class Subject:
     """A provider, its Wire, and the adapter that a block of llms.json configures."""
 
-    def __init__(self, name: str, host: PluginHost, toml: PluginsToml, wire: Wire | str | None = None):
+    def __init__(
+        self, name: str, host: PluginHost, toml: PluginsToml, wire: Wire | str | None = None
+    ):
         spec = host.specs.get(name.lower())
         if spec is None:
             raise ConfigError(f"unknown provider '{name}'", hint=_missing_provider_hint(name, host))
@@ -175,7 +178,9 @@ class Subject:
             # A model in the gateway's own process: there is nothing to play.
             return Wire()
         hint = "name its Wire in ProviderSpec.wire or with --wire; see llms_core.testing.wire"
-        raise ConfigError(f"the provider '{self.name}' has a protocol of its own and no Wire", hint=hint)
+        raise ConfigError(
+            f"the provider '{self.name}' has a protocol of its own and no Wire", hint=hint
+        )
 
 
 def find(name: str, plugins: Path | None, wire: Wire | str | None = None) -> Subject:

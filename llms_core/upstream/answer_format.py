@@ -127,7 +127,9 @@ def _is_lines(body: bytes) -> bool:
     return True
 
 
-def _read_stream(operation: Operation[Any, Any], adapter: Any, call: Any, body: bytes, framing: Framing) -> Answer:
+def _read_stream(
+    operation: Operation[Any, Any], adapter: Any, call: Any, body: bytes, framing: Framing
+) -> Answer:
     reader = operation.stream(adapter, call)
     chunks = _all_chunks(reader, StreamDecoder(reader, framing), body)
     return operation.from_chunks(chunks)
@@ -139,7 +141,9 @@ def _all_chunks(reader: StreamReader, decoder: StreamDecoder, body: bytes) -> Se
     if not reader.finished:
         chunks += decoder.feed(b"")
     if not reader.complete:
-        reader.fail(ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete"))
+        reader.fail(
+            ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete")
+        )
     if reader.failure is not None:
         raise reader.failure
     return [*chunks, *reader.held_back()]

@@ -58,7 +58,9 @@ class Outcome(Protocol):
     def succeeded(self, usage: Usage | None, *, chunks: int = 0) -> None:
         """The answer is complete and has been handed on."""
 
-    def failed(self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0) -> BaseException:
+    def failed(
+        self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0
+    ) -> BaseException:
         """The stream broke or was abandoned; returns the exception to raise.
 
         `usage` is what the provider had reported until then.
@@ -71,7 +73,9 @@ class NoOutcome:
     def succeeded(self, usage: Usage | None, *, chunks: int = 0) -> None:
         """Do nothing."""
 
-    def failed(self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0) -> BaseException:
+    def failed(
+        self, error: BaseException, usage: Usage | None = None, *, chunks: int = 0
+    ) -> BaseException:
         """Return the error as it is."""
         return error
 
@@ -109,7 +113,9 @@ class AnswerStream:
     ):
         self.state = StreamState.OPEN
         #: The type of the answer, for operations that read it; empty if the provider did not state any.
-        self.content_type = source.headers.get("content-type", "") if operation.reads_content_type else ""
+        self.content_type = (
+            source.headers.get("content-type", "") if operation.reads_content_type else ""
+        )
         self._source = source
         self._operation = operation
         self._reader = decoder.reader
@@ -137,7 +143,9 @@ class AnswerStream:
         """Whether the last chunk of a complete answer has been read."""
         return self.state is StreamState.COMPLETE
 
-    async def begin(self, response: HttpResponse, reader: StreamReader, read_whole: Callable[[bytes], Answer]) -> None:
+    async def begin(
+        self, response: HttpResponse, reader: StreamReader, read_whole: Callable[[bytes], Answer]
+    ) -> None:
         """Read the first bytes, which tell the answer's format; `read_whole` reads the body of a whole answer.
 
         Raises ProviderError if the stream breaks before, or if it is no answer.
@@ -164,7 +172,9 @@ class AnswerStream:
             raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=response.status)
         if answer_format is Format.WHOLE:
             limits = self._limits
-            rest = await read_body(response, limits.max_bytes, limits.idle, self._deadline, self._first_token_deadline)
+            rest = await read_body(
+                response, limits.max_bytes, limits.idle, self._deadline, self._first_token_deadline
+            )
             self._replay(read_whole(first + rest))
             return
         if answer_format is Format.EVENTS:
@@ -277,7 +287,11 @@ class AnswerStream:
                 return [*chunks, *reader.held_back()]
             if reader.finished:
                 # The chunks before the fault are handed on first; the next read raises.
-                reader.fail(ProviderError(ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete"))
+                reader.fail(
+                    ProviderError(
+                        ErrorKind.BAD_RESPONSE, "The stream ended before the answer was complete"
+                    )
+                )
             if chunks:
                 return chunks
 

@@ -90,7 +90,9 @@ class EventStreamMessages:
             raise _damaged("the checksum of a message's prelude is wrong")
         max_bytes = event_buffer.MAX_EVENT_BYTES
         if length > max_bytes:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"A message of the stream exceeds {max_bytes} bytes")
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, f"A message of the stream exceeds {max_bytes} bytes"
+            )
         if length < _PRELUDE.size + headers_length + _CHECKSUM.size:
             raise _damaged("a message is shorter than its headers")
         return int(length)

@@ -36,7 +36,9 @@ class AttemptLimits(msgspec.Struct, frozen=True, kw_only=True):
     def after(self, seconds: float) -> AttemptLimits:
         """What is left of the limits once a part of the attempt has taken so long."""
         return msgspec.structs.replace(
-            self, first_token=max(0.0, self.first_token - seconds), total=max(0.0, self.total - seconds)
+            self,
+            first_token=max(0.0, self.first_token - seconds),
+            total=max(0.0, self.total - seconds),
         )
 
 
@@ -61,7 +63,13 @@ async def read_refusal(
 
 
 async def read_body(
-    response: HttpResponse, max_bytes: int, idle: float, deadline: Deadline, end: float, *, truncate: bool = False
+    response: HttpResponse,
+    max_bytes: int,
+    idle: float,
+    deadline: Deadline,
+    end: float,
+    *,
+    truncate: bool = False,
 ) -> bytes:
     """Read the body to its end. With `truncate`, what exceeds `max_bytes` is cut off instead of being an error.
 
@@ -78,7 +86,9 @@ async def read_body(
         except TimeoutError:
             if limit >= end:
                 raise
-            raise ProviderError(ErrorKind.TIMEOUT, f"The answer stalled for {seconds_of(idle)}") from None
+            raise ProviderError(
+                ErrorKind.TIMEOUT, f"The answer stalled for {seconds_of(idle)}"
+            ) from None
         pieces.append(piece)
         size += len(piece)
         if size > max_bytes:

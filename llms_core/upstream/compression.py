@@ -82,7 +82,9 @@ class BodyDecoder:
             raise ProviderError(ErrorKind.NETWORK, "The body cannot be decompressed") from None
         self._size += len(data)
         if self._size > self._max_bytes:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"The answer exceeds {self._max_bytes} bytes")
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, f"The answer exceeds {self._max_bytes} bytes"
+            )
         return data
 
     @property

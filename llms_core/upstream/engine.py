@@ -39,7 +39,9 @@ def create_transport(settings: Upstream, folder: Path = Path()) -> HttpTransport
     engine = settings.engine
     if engine == "native" and find_spec("httptools") is None:
         # There is no wheel for every platform, and a slower gateway is better than none.
-        log.warning('httptools is not installed, so that [upstream] engine = "httpx" is used instead of "native"')
+        log.warning(
+            'httptools is not installed, so that [upstream] engine = "httpx" is used instead of "native"'
+        )
         engine = "httpx"
     # Imported only here, because HTTP clients are slow to import.
     if engine == "httpx":

@@ -30,7 +30,9 @@ class EventBuffer:
         self._pieces.append(piece)
         self.size += len(piece)
         if self.size > MAX_EVENT_BYTES:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, f"An event of the stream exceeds {MAX_EVENT_BYTES} bytes")
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, f"An event of the stream exceeds {MAX_EVENT_BYTES} bytes"
+            )
 
     def ends_with(self, end: bytes) -> bool:
         """Whether the last piece ends with `end`, which is one byte."""

@@ -47,7 +47,9 @@ async def whole_answer(
         finally:
             await response.aclose()
     except TimeoutError:
-        raise _late(request, f"The provider did not answer completely within {seconds_of(limits.total)}") from None
+        raise _late(
+            request, f"The provider did not answer completely within {seconds_of(limits.total)}"
+        ) from None
     finally:
         deadline.close()
     return _read(operation, adapter, call, body, response)
@@ -60,7 +62,9 @@ def _received(call: Any, response: HttpResponse) -> None:
         force_setattr(call, "response", response)
 
 
-def _read(operation: Operation[Any, Any], adapter: Any, call: Any, body: bytes, response: HttpResponse) -> Answer:
+def _read(
+    operation: Operation[Any, Any], adapter: Any, call: Any, body: bytes, response: HttpResponse
+) -> Answer:
     # For all others, the headers are not even decoded.
     if operation.reads_content_type:
         return operation.typed_answer(adapter, call, body, response.headers.get("content-type", ""))
@@ -86,14 +90,25 @@ async def open_stream(
             response = await transport.send(request, limits.connect)
         try:
             if not 200 <= response.status < 300:
-                raise await read_refusal(adapter, request, response, limits, deadline, first_token_deadline)
+                raise await read_refusal(
+                    adapter, request, response, limits, deadline, first_token_deadline
+                )
             _received(call, response)
             reader = operation.stream(adapter, call)
             decoder = StreamDecoder(reader)
             stream = AnswerStream(
-                response, operation, decoder, limits, deadline, first_token_deadline, total_deadline, outcome
+                response,
+                operation,
+                decoder,
+                limits,
+                deadline,
+                first_token_deadline,
+                total_deadline,
+                outcome,
             )
-            await stream.begin(response, reader, lambda body: _read(operation, adapter, call, body, response))
+            await stream.begin(
+                response, reader, lambda body: _read(operation, adapter, call, body, response)
+            )
         except BaseException:
             await response.aclose()
             raise
@@ -109,5 +124,7 @@ async def open_stream(
 def _late(request: UpstreamRequest, message: str) -> ProviderError | RequestError:
     """Return the error for an attempt whose time is over, which may be the client's fault."""
     if request.upload is not None and request.upload.waits_for_client:
-        return RequestError("The client took too long to send its form", status=408, code="request_timeout")
+        return RequestError(
+            "The client took too long to send its form", status=408, code="request_timeout"
+        )
     return ProviderError(ErrorKind.TIMEOUT, message)

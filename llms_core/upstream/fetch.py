@@ -58,7 +58,13 @@ _GENERIC_TYPES = ("", "application/octet-stream", "binary/octet-stream")
 class Fetcher:
     """Fetches media. `allowed` are networks that may be connected to although they are not public."""
 
-    def __init__(self, allowed: Sequence[str] = (), *, max_bytes: int = MAX_FILE_BYTES, timeout: float = FETCH_TIMEOUT):
+    def __init__(
+        self,
+        allowed: Sequence[str] = (),
+        *,
+        max_bytes: int = MAX_FILE_BYTES,
+        timeout: float = FETCH_TIMEOUT,
+    ):
         self._policy = AddressPolicy(allowed)
         self._max_bytes = max_bytes
         self._timeout = timeout

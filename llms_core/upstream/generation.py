@@ -79,7 +79,10 @@ class Generation:
             return
         self._http.stop_soon()
         self._tasks.stop(self._task)
-        if inspect.iscoroutine(self._made) and inspect.getcoroutinestate(self._made) == inspect.CORO_CREATED:
+        if (
+            inspect.iscoroutine(self._made)
+            and inspect.getcoroutinestate(self._made) == inspect.CORO_CREATED
+        ):
             # The task was cancelled before it began. Python warns of a coroutine that nobody awaits.
             self._made.close()
 
@@ -150,7 +153,10 @@ def open_generated(
 
 
 async def whole_generated(
-    generation: Generation, operation: Operation[Any, Any], reader: ChunkReader, limits: AttemptLimits
+    generation: Generation,
+    operation: Operation[Any, Any],
+    reader: ChunkReader,
+    limits: AttemptLimits,
 ) -> Answer:
     """Return the whole answer of a Generation, and close it. Only `limits.total` limits its beginning.
 
@@ -160,7 +166,9 @@ async def whole_generated(
         returned = await _returned(generation, limits)
         if hasattr(returned, "__aiter__"):
             what = type(returned).__name__
-            raise PluginError(f"`{METHOD}` returned a {what} to be awaited; yield its chunks, or leave out `async`")
+            raise PluginError(
+                f"`{METHOD}` returned a {what} to be awaited; yield its chunks, or leave out `async`"
+            )
         return operation.checked(returned)
     limits = msgspec.structs.replace(limits, first_token=limits.total)
     stream = open_generated(generation, operation, reader, limits, NoOutcome())

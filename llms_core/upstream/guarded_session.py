@@ -41,7 +41,9 @@ class GuardedSession:
 
         Raises Refused, OSError, ValueError, or ProviderError for an invalid response.
         """
-        head = encode_head(UpstreamRequest(method="GET", url="", headers=_HEADERS), url, keep_alive=False)
+        head = encode_head(
+            UpstreamRequest(method="GET", url="", headers=_HEADERS), url, keep_alive=False
+        )
         await self._slots.acquire()
         try:
             connection = await self._connector.connect(url)

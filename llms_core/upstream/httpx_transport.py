@@ -9,7 +9,12 @@ import httpx
 
 from llms_core.errors import ErrorKind, ProviderError
 from llms_core.provider import UpstreamRequest
-from llms_core.upstream.compression import ACCEPT_ENCODING, BodyDecoder, create_decoder, read_decoded
+from llms_core.upstream.compression import (
+    ACCEPT_ENCODING,
+    BodyDecoder,
+    create_decoder,
+    read_decoded,
+)
 from llms_core.upstream.local_limits import local_limit
 from llms_core.upstream.proxy import Proxy, ProxyRules
 from llms_core.upstream.tls import default_tls_context
@@ -53,7 +58,9 @@ class HttpxResponse:
                 if piece:
                     return piece
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            raise ProviderError(ErrorKind.NETWORK, f"The connection broke: {break_reason(error)}") from None
+            raise ProviderError(
+                ErrorKind.NETWORK, f"The connection broke: {break_reason(error)}"
+            ) from None
         return b""
 
 
@@ -99,9 +106,13 @@ class HttpxTransport:
                 )
             )
         except httpx.TimeoutException:
-            raise ProviderError(ErrorKind.TIMEOUT, f"No connection within {connect_timeout:g} s") from None
+            raise ProviderError(
+                ErrorKind.TIMEOUT, f"No connection within {connect_timeout:g} s"
+            ) from None
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
-            raise ProviderError(ErrorKind.NETWORK, f"The request failed: {break_reason(error)}") from None
+            raise ProviderError(
+                ErrorKind.NETWORK, f"The request failed: {break_reason(error)}"
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise local_limit(error) or network_error("The request failed", error) from None
         decoder = create_decoder(response.headers.get("content-encoding", ""), self._max_decoded)
@@ -131,7 +142,9 @@ class HttpxTransport:
             keepalive_expiry=_KEEP_ALIVE,
         )
         try:
-            return httpx.AsyncHTTPTransport(verify=tls, limits=limits, proxy=_httpx_proxy(proxy, tls))
+            return httpx.AsyncHTTPTransport(
+                verify=tls, limits=limits, proxy=_httpx_proxy(proxy, tls)
+            )
         except ImportError:
             message = f"The proxy {proxy} speaks SOCKS, which needs the package 'socksio'"
             raise ProviderError(ErrorKind.NETWORK, message) from None
@@ -143,4 +156,6 @@ def _httpx_proxy(proxy: Proxy | None, tls: ssl.SSLContext) -> httpx.Proxy | None
     credentials = None
     if proxy.username or proxy.password:
         credentials = (proxy.username, proxy.password)
-    return httpx.Proxy(str(proxy), auth=credentials, ssl_context=tls if proxy.scheme == "https" else None)
+    return httpx.Proxy(
+        str(proxy), auth=credentials, ssl_context=tls if proxy.scheme == "https" else None
+    )

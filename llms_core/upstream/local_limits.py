@@ -149,4 +149,7 @@ def _log(reason: str) -> None:
     now = time.monotonic()
     if now - _last_logged >= _LOG_INTERVAL:
         _last_logged = now
-        log.error("no connection can be opened or accepted: %s; raise the limits of this machine (ulimit -n)", reason)
+        log.error(
+            "no connection can be opened or accepted: %s; raise the limits of this machine (ulimit -n)",
+            reason,
+        )

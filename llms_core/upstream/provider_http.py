@@ -41,7 +41,9 @@ class ProviderHttp:
         """The parameters of the client's request that have no effect, each once."""
         return tuple(self._dropped)
 
-    async def send(self, request: UpstreamRequest, *, max_seconds: float | None = None) -> UpstreamReply:
+    async def send(
+        self, request: UpstreamRequest, *, max_seconds: float | None = None
+    ) -> UpstreamReply:
         """Send a request, and read the response to its end. Raises ProviderError."""
         deadline = Deadline()
         end = self._end_of(max_seconds)
@@ -60,7 +62,9 @@ class ProviderHttp:
             deadline.close()
 
     @asynccontextmanager
-    async def stream(self, request: UpstreamRequest, framing: Framing = "sse") -> AsyncIterator[Events]:
+    async def stream(
+        self, request: UpstreamRequest, framing: Framing = "sse"
+    ) -> AsyncIterator[Events]:
         """Send a request, and read the events of the response as they arrive. Raises ProviderError."""
         response = await self._begin(request)
         try:
@@ -96,7 +100,9 @@ class ProviderHttp:
         try:
             return await self._read_reply(response, deadline, self._end)
         except TimeoutError:
-            raise ProviderError(ErrorKind.TIMEOUT, "The provider did not respond completely in time") from None
+            raise ProviderError(
+                ErrorKind.TIMEOUT, "The provider did not respond completely in time"
+            ) from None
         finally:
             deadline.close()
 
@@ -108,7 +114,9 @@ class ProviderHttp:
         self.drop(*request.dropped)
         return await self._transport.send(request, self._limits.connect)
 
-    async def _read_reply(self, response: HttpResponse, deadline: Deadline, end: float) -> UpstreamReply:
+    async def _read_reply(
+        self, response: HttpResponse, deadline: Deadline, end: float
+    ) -> UpstreamReply:
         body = await read_body(response, self._limits.max_bytes, self._limits.idle, deadline, end)
         reply = UpstreamReply(response.status, lower_case(response), body)
         if self._prepares:

@@ -51,7 +51,9 @@ class Proxy(msgspec.Struct, frozen=True):
             # The message may contain a part of the password, such as after a "/" that is not escaped.
             raise ValueError("The proxy's URL is invalid") from None
         if parts.scheme not in _PORTS and parts.scheme not in _SOCKS:
-            raise ValueError("The proxy's URL does not begin with http://, https://, socks5:// or socks5h://")
+            raise ValueError(
+                "The proxy's URL does not begin with http://, https://, socks5:// or socks5h://"
+            )
         return cls(
             scheme=parts.scheme,
             host=host,

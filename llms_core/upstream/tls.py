@@ -31,7 +31,9 @@ def create_tls_context(ca: Path | None = None, cert: Path | None = None) -> ssl.
             # The password function fails instead of asking on the terminal.
             context.load_cert_chain(cert, password=_no_password)
         except (OSError, ValueError, ssl.SSLError) as error:
-            raise _unusable("cert", cert, "a PEM file with a certificate and its unencrypted key", error) from None
+            raise _unusable(
+                "cert", cert, "a PEM file with a certificate and its unencrypted key", error
+            ) from None
     return context
 
 
@@ -56,4 +58,6 @@ def _no_password() -> str:
 
 def _unusable(name: str, path: Path, expected: str, error: Exception) -> ConfigError:
     message = f"cannot be loaded: {error}"
-    return ConfigError(message, path=str(path), field=f"upstream.{name}", hint=f"it must name {expected}")
+    return ConfigError(
+        message, path=str(path), field=f"upstream.{name}", hint=f"it must name {expected}"
+    )

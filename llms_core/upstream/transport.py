@@ -67,5 +67,7 @@ def break_reason(error: Exception) -> str:
         if isinstance(cause, ConnectionError):
             return "the provider reset the connection before the response was complete"
         if isinstance(cause, OSError) and cause.errno is not None:
-            return f"the network failed before the response was complete ({os.strerror(cause.errno)})"
+            return (
+                f"the network failed before the response was complete ({os.strerror(cause.errno)})"
+            )
     return "the provider ended the response before it was complete, or it is not valid HTTP/1.1"

@@ -71,7 +71,9 @@ def parse_url(url: str) -> Url:
         origin=(parts.scheme, host, port),
         target=quote(target, safe=_SAFE),
         authority=authority,
-        authorization=basic_authorization(unquote(parts.username or ""), unquote(parts.password or "")),
+        authorization=basic_authorization(
+            unquote(parts.username or ""), unquote(parts.password or "")
+        ),
     )
 
 

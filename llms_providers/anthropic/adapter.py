@@ -65,7 +65,10 @@ class Anthropic:
 
     def _own_headers(self) -> dict[str, str]:
         key = self.settings.api_key
-        return {**self.settings.headers, **(self.key_headers(key.reveal()) if key is not None else {})}
+        return {
+            **self.settings.headers,
+            **(self.key_headers(key.reveal()) if key is not None else {}),
+        }
 
     def key_headers(self, key: str) -> dict[str, str]:
         """Return the header for the key."""
@@ -80,7 +83,9 @@ class Anthropic:
     def count_request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
         body, _ = build_body(call, self._owner(call), sampling=self.version <= VERSION)
-        counted = {name: value for name, value in body.items() if name in COUNTED or name == BETA_MEMBER}
+        counted = {
+            name: value for name, value in body.items() if name in COUNTED or name == BETA_MEMBER
+        }
         return self._post("/messages/count_tokens", counted)
 
     def token_count(self, call: ChatCall, body: bytes) -> int:
@@ -151,7 +156,9 @@ class Anthropic:
             raise ProviderError(ErrorKind.BAD_RESPONSE, message) from None
         return {model.id: model.id for model in listed.data}
 
-    def _post(self, path: str, body: dict[str, Any], dropped: tuple[str, ...] = ()) -> UpstreamRequest:
+    def _post(
+        self, path: str, body: dict[str, Any], dropped: tuple[str, ...] = ()
+    ) -> UpstreamRequest:
         # The client's own features, if it speaks this protocol.
         beta: list[str] = body.pop(BETA_MEMBER, [])
         content = msgspec.json.encode(body)

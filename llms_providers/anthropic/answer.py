@@ -41,7 +41,9 @@ _ORDINARY_REASONS = ("end_turn", "max_tokens", "stop_sequence", "tool_use")
 _DIRECT_CALLER = {"type": "direct"}
 
 
-def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: ErrorReader) -> Completion:
+def read_completion(
+    call: ChatCall, body: bytes, owner: Owner, read_error: ErrorReader
+) -> Completion:
     """Return a message as a chat completion. Raises ProviderError if the body is something else."""
     message = decode(body, _message_decoder)
     if message.type not in ("message", "") or message.content is None:
@@ -62,13 +64,17 @@ def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: Error
         content=content,
         reasoning=reasoning,
         tool_calls=calls,
-        finish_reason=openai_finish_reason(message.stop_reason, has_calls=bool(calls), is_empty=is_empty(blocks)),
+        finish_reason=openai_finish_reason(
+            message.stop_reason, has_calls=bool(calls), is_empty=is_empty(blocks)
+        ),
         usage=(message.usage or MessageUsage()).as_chat(),
         message=additional_members(raw_blocks, blocks, message, owner),
     )
 
 
-def _tool_calls(raw_blocks: Sequence[Block], blocks: Sequence[BlockView], names: FunctionNames) -> list[ToolCall]:
+def _tool_calls(
+    raw_blocks: Sequence[Block], blocks: Sequence[BlockView], names: FunctionNames
+) -> list[ToolCall]:
     calls: list[ToolCall] = []
     for raw, block in zip(raw_blocks, blocks, strict=True):
         if not block.is_call:

@@ -16,7 +16,9 @@ from llms_core.errors import RequestError, Unsupported
 from llms_providers.anthropic.blocks import Block, text_block
 
 # Types of Anthropic's blocks that a client may send in place of OpenAI's parts.
-_NATIVE_TYPES = frozenset({"container_upload", "document", "image", "search_result", "tool_reference"})
+_NATIVE_TYPES = frozenset(
+    {"container_upload", "document", "image", "search_result", "tool_reference"}
+)
 
 # Members that a client may add to any part, and those that only documents have.
 _PART_MEMBERS = ("cache_control",)
@@ -32,7 +34,9 @@ _IMAGE_TYPES = {
 }
 _PDF = "application/pdf"
 #: Text files whose type does not start with `text/`.
-_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/javascript", "application/yaml"})
+_TEXT_TYPES = frozenset(
+    {"application/json", "application/xml", "application/javascript", "application/yaml"}
+)
 
 
 def content_blocks(message: Message, raw: Mapping[str, Any], param: str) -> list[Block]:

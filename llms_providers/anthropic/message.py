@@ -103,9 +103,13 @@ def view_block(raw: Block) -> BlockView:
         return BlockView(type="opaque")
     view = convert(raw, BlockView)
     if view.type == "tool_use" and not (view.id and view.name):
-        raise ProviderError(ErrorKind.BAD_RESPONSE, "The answer has a tool call without an id or a name")
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, "The answer has a tool call without an id or a name"
+        )
     return view
 
 
 def _bad_response(error: Exception) -> ProviderError:
-    return ProviderError(ErrorKind.BAD_RESPONSE, f"The answer is not a valid Anthropic message: {error}")
+    return ProviderError(
+        ErrorKind.BAD_RESPONSE, f"The answer is not a valid Anthropic message: {error}"
+    )

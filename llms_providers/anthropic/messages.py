@@ -21,13 +21,17 @@ from llms_providers.anthropic.content import content_blocks
 from llms_providers.anthropic.originals import original_blocks
 
 #: Members of messages and parts that `Message` and `Part` do not declare, but that are read here.
-_UNDECLARED = re.compile(rb'"(?:cache_control|citations|context|file_id|is_error|refusal|source|title|tool_name)"\s*:')
+_UNDECLARED = re.compile(
+    rb'"(?:cache_control|citations|context|file_id|is_error|refusal|source|title|tool_name)"\s*:'
+)
 
 #: Members of a `tool` message that Anthropic's `tool_result` has as well.
 _RESULT_MEMBERS = ("cache_control", "is_error")
 
 
-def conversation(call: ChatCall, owner: Owner, names: FunctionNames) -> tuple[list[Block], list[Turn]]:
+def conversation(
+    call: ChatCall, owner: Owner, names: FunctionNames
+) -> tuple[list[Block], list[Turn]]:
     """Return the system prompt and the turns of a conversation. `owner` is the model that will get them.
 
     Instructions are collected from wherever they stand (SR-041). Consecutive turns have different roles, and the first
@@ -51,7 +55,9 @@ def conversation(call: ChatCall, owner: Owner, names: FunctionNames) -> tuple[li
             case "tool":
                 _append(turns, "user", [_tool_result(message, raw, param, ids)])
             case "function":
-                raise Unsupported("Claude does not support messages of the role 'function'", param=f"{param}.role")
+                raise Unsupported(
+                    "Claude does not support messages of the role 'function'", param=f"{param}.role"
+                )
     if not turns:
         # There are only instructions: they are what is to be answered.
         _append_user(turns, system)
@@ -148,7 +154,9 @@ def _is_unchanged(original: Sequence[Block], text: str, calls: Sequence[SentCall
     return original_text == text and original_ids == [call.called.id for call in calls]
 
 
-def _as_sent(original: Sequence[Block], calls: Sequence[SentCall], names: FunctionNames) -> list[Block]:
+def _as_sent(
+    original: Sequence[Block], calls: Sequence[SentCall], names: FunctionNames
+) -> list[Block]:
     """Return original blocks with the ids and names that their calls have in this request."""
     remaining = iter(calls)
     blocks = []

@@ -69,7 +69,12 @@ _PATTERNS = (
     (r"claude-(?:opus|sonnet|haiku)-4-5\b", replace(_WITH_BUDGET, structured_outputs=True)),
     (
         r"claude-(?:opus|sonnet)-4-6\b",
-        ModelFamily(thinks_by_default=False, xhigh_effort=False, sampling_parameters=1, system_messages=False),
+        ModelFamily(
+            thinks_by_default=False,
+            xhigh_effort=False,
+            sampling_parameters=1,
+            system_messages=False,
+        ),
     ),
     (r"claude-opus-4-7\b", ModelFamily(thinks_by_default=False, system_messages=False)),
     # Opus 4.8 and later.

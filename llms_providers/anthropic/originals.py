@@ -31,7 +31,11 @@ def original_blocks(provider_extra: Mapping[str, Any] | None, own: Owner) -> lis
     owner = owner_in(extra)
     if owner is not None and owner.family != own.family:
         return []
-    return [block for block in extra["content"] if _is_sendable(block) and _is_accepted(block, owner, own)]
+    return [
+        block
+        for block in extra["content"]
+        if _is_sendable(block) and _is_accepted(block, owner, own)
+    ]
 
 
 def _is_sendable(block: object) -> bool:

@@ -93,7 +93,9 @@ _SERVICE_TIERS = {
 }
 
 
-def build_body(call: ChatCall, owner: Owner, *, sampling: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+def build_body(
+    call: ChatCall, owner: Owner, *, sampling: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the body to send and the names of the parameters that it leaves out.
 
     `owner` is the model. `sampling` tells whether the version of the API has `temperature` and the like. Raises

@@ -186,7 +186,9 @@ class MessageChunks:
         blocks = [view_block(raw) for raw in raw_blocks]
         members = additional_members(raw_blocks, blocks, self._end, self._owner)
         has_calls = self._call_count > 0
-        reason = openai_finish_reason(self._end.stop_reason, has_calls=has_calls, is_empty=is_empty(blocks))
+        reason = openai_finish_reason(
+            self._end.stop_reason, has_calls=has_calls, is_empty=is_empty(blocks)
+        )
         yield from self._with_native([self._chunks.finish(reason, delta=members)])
         yield self._chunks.usage(self._end.usage.as_chat())
 

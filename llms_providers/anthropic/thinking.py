@@ -125,7 +125,9 @@ def _can_think(draft: Draft, thinking: dict[str, Any]) -> bool:
     Other vendors' servers, and adaptive thinking, have no such rule.
     """
     is_claude = draft.owner.family == CLAUDE
-    return not (is_claude and thinking.get("type") == "enabled" and _is_call_without_thinking(draft))
+    return not (
+        is_claude and thinking.get("type") == "enabled" and _is_call_without_thinking(draft)
+    )
 
 
 def _is_call_without_thinking(draft: Draft) -> bool:

@@ -8,7 +8,13 @@ from typing import Any
 
 import msgspec
 
-from llms_core.contracts.tools import JSON_INSTRUCTION, Function, JsonSchema, json_schema, tool_choice
+from llms_core.contracts.tools import (
+    JSON_INSTRUCTION,
+    Function,
+    JsonSchema,
+    json_schema,
+    tool_choice,
+)
 from llms_core.errors import RequestError, Unsupported
 from llms_providers.anthropic.blocks import ANSWER_TOOL, Block, text_block
 from llms_providers.anthropic.draft import Draft
@@ -41,7 +47,13 @@ class _Tool(msgspec.Struct):
 
 
 # Members of `_Tool` that are copied.
-_TOOL_MEMBERS = ("cache_control", "defer_loading", "allowed_callers", "input_examples", "eager_input_streaming")
+_TOOL_MEMBERS = (
+    "cache_control",
+    "defer_loading",
+    "allowed_callers",
+    "input_examples",
+    "eager_input_streaming",
+)
 
 
 def add_tools(draft: Draft) -> None:
@@ -126,7 +138,9 @@ def _add_json_schema(draft: Draft, wanted: JsonSchema) -> None:
             draft.output_config["format"] = {"type": "json_schema", "schema": schema}
             return
     if not draft.family.forced_tool_calls:
-        raise Unsupported(f"Claude cannot guarantee this JSON schema: {reason}", param="response_format")
+        raise Unsupported(
+            f"Claude cannot guarantee this JSON schema: {reason}", param="response_format"
+        )
     choice = tool_choice(draft.call)
     if choice is not None and choice.mode == "required":
         # The answer will be a call of one of the client's tools, so the schema does not apply.
@@ -197,6 +211,8 @@ def _declare_called_tools(draft: Draft) -> None:
                 names.add(str(block.get("name")))
     if not names:
         return
-    draft.body["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in sorted(names)]
+    draft.body["tools"] = [
+        {"name": name, "input_schema": {"type": "object"}} for name in sorted(names)
+    ]
     # The client offers no tools, so none may be called.
     draft.body["tool_choice"] = {"type": "none"}

@@ -19,7 +19,13 @@ from llms_core.contracts.json import UNREADABLE, decode_members, encode_raw
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.native.message_request import without_billing
-from llms_core.provider import Capabilities, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    Capabilities,
+    LiteLLMNames,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 from llms_providers.anthropic.adapter import Anthropic, AnthropicSettings
 
 _VERSION = "vertex-2023-10-16"

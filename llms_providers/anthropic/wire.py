@@ -21,7 +21,9 @@ _REDACTED = {"type": "redacted_thinking", "data": "c2VjcmV0"}
 # Whole messages
 
 
-def _message(usage: tuple[int, int], stop_reason: str, *content: Mapping[str, Any]) -> dict[str, Any]:
+def _message(
+    usage: tuple[int, int], stop_reason: str, *content: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return a message; `usage` counts the tokens of the prompt and of the answer."""
     input_tokens, output_tokens = usage
     return {
@@ -62,7 +64,9 @@ def _event(type_: str, **members: Any) -> Event:
     return type_, {"type": type_, **members}
 
 
-def _stream(usage: tuple[int, int], stop_reason: str, *blocks: Sequence[Mapping[str, Any]]) -> list[Event]:
+def _stream(
+    usage: tuple[int, int], stop_reason: str, *blocks: Sequence[Mapping[str, Any]]
+) -> list[Event]:
     """Return the events of a message; `usage` counts the tokens of the prompt and of the answer."""
     input_tokens, output_tokens = usage
     start = {
@@ -202,7 +206,9 @@ _FAILURES = (
     _failure(200, "overloaded_error", "Overloaded after the answer began", ErrorKind.OVERLOADED),
     # The same type for three kinds, which only the message tells apart.
     _failure(400, "invalid_request_error", "max_tokens: must be greater than 0"),
-    _failure(400, "invalid_request_error", "prompt is too long: 9 tokens > 8", ErrorKind.CONTEXT_LENGTH),
+    _failure(
+        400, "invalid_request_error", "prompt is too long: 9 tokens > 8", ErrorKind.CONTEXT_LENGTH
+    ),
     _failure(400, "invalid_request_error", "Your credit balance is too low", ErrorKind.QUOTA),
     _failure(401, "authentication_error", "invalid x-api-key"),
     _failure(403, "permission_error", "Your key may not use this resource"),

@@ -24,7 +24,12 @@ from llms_core.contracts.forwarding import ForwardCall
 from llms_core.contracts.native import RESPONSES
 from llms_core.contracts.request import ChatCall
 from llms_core.errors import ConfigError
-from llms_core.openai_compatible import OPENAI_EMBEDDINGS, OPENAI_PATHS, OPENAI_RULES, OpenAICompatible
+from llms_core.openai_compatible import (
+    OPENAI_EMBEDDINGS,
+    OPENAI_PATHS,
+    OPENAI_RULES,
+    OpenAICompatible,
+)
 from llms_core.provider import (
     ChunkTranslator,
     Headers,
@@ -35,7 +40,12 @@ from llms_core.provider import (
     UpstreamRequest,
 )
 from llms_providers.azure.content_filter import filtered_categories
-from llms_providers.azure.endpoint import ENDPOINT_VARIABLE, RESOURCE_VARIABLE, AzureSettings, find_endpoint
+from llms_providers.azure.endpoint import (
+    ENDPOINT_VARIABLE,
+    RESOURCE_VARIABLE,
+    AzureSettings,
+    find_endpoint,
+)
 from llms_providers.azure.stream import AzureChunks
 
 __all__ = ["AZURE", "Azure", "AzureSettings"]

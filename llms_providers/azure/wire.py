@@ -88,7 +88,9 @@ def _error(code: str, message: str, **members: Any) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, **members}}
 
 
-_FILTERED_MESSAGE = "The response was filtered due to the prompt triggering content management policy."
+_FILTERED_MESSAGE = (
+    "The response was filtered due to the prompt triggering content management policy."
+)
 
 _CONTENT_FILTERED = Failure(
     400,

@@ -36,7 +36,14 @@ from llms_core.contracts.extras import HINTS
 from llms_core.contracts.native import NativeRequest
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
-from llms_core.provider import Capabilities, Headers, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    Capabilities,
+    Headers,
+    LiteLLMNames,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 from llms_core.secret import Secret, redact
 from llms_providers.bedrock import embeddings, rerank
 from llms_providers.bedrock.answer import to_completion, to_models, to_token_count
@@ -116,7 +123,9 @@ class Bedrock:
     def request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for Converse or ConverseStream. Raises Unsupported for what Bedrock cannot do."""
         body, dropped = to_body(call)
-        request = self._model_request(call, "converse-stream" if call.stream else "converse", msgspec.json.encode(body))
+        request = self._model_request(
+            call, "converse-stream" if call.stream else "converse", msgspec.json.encode(body)
+        )
         request.dropped = dropped
         return request
 
@@ -130,7 +139,9 @@ class Bedrock:
         counted = {name: value for name, value in body.items() if name in COUNTED}
         url = f"{self.base_url}/model/{quote(model, safe='')}/count-tokens"
         content = msgspec.json.encode({"input": {"converse": counted}})
-        return UpstreamRequest(url=url, headers=self._headers("POST", url, content), content=content)
+        return UpstreamRequest(
+            url=url, headers=self._headers("POST", url, content), content=content
+        )
 
     def token_count(self, call: ChatCall, body: bytes) -> int:
         """Return the number in an answer to `count_request`. Raises ProviderError if it has none."""
@@ -164,7 +175,9 @@ class Bedrock:
         """Return the ranking. Raises ValueError, or what msgspec raises, if the body has none."""
         return read_ranking(body)
 
-    def _invoke(self, model: str, body: Mapping[str, Any], dropped: tuple[str, ...]) -> UpstreamRequest:
+    def _invoke(
+        self, model: str, body: Mapping[str, Any], dropped: tuple[str, ...]
+    ) -> UpstreamRequest:
         """Return a request in the model's own protocol."""
         url = f"{self.base_url}{embeddings.PATH.format(model=quote(model, safe=''))}"
         content = msgspec.json.encode(body)
@@ -210,7 +223,9 @@ class Bedrock:
         # ARNs contain slashes and colons.
         model = quote(call.upstream_model, safe="")
         url = f"{self.base_url}/model/{model}/{action}"
-        return UpstreamRequest(url=url, headers=self._headers("POST", url, content), content=content)
+        return UpstreamRequest(
+            url=url, headers=self._headers("POST", url, content), content=content
+        )
 
     def _headers(self, method: str, url: str, content: bytes) -> dict[str, str]:
         headers = {"content-type": "application/json"}
@@ -244,7 +259,9 @@ def _find_region(settings: BedrockSettings, base_url: str, environ: Mapping[str,
 def _find_credentials(settings: BedrockSettings, environ: Mapping[str, str]) -> Credentials | None:
     """Return the access key of the settings or of the environment, never a mixture; None if there is none."""
     if settings.access_key_id is not None and settings.secret_access_key is not None:
-        return Credentials(settings.access_key_id, settings.secret_access_key, settings.session_token)
+        return Credentials(
+            settings.access_key_id, settings.secret_access_key, settings.session_token
+        )
     if settings.api_key is not None:
         # An API key takes precedence over the environment's access key.
         return None
@@ -293,7 +310,13 @@ BEDROCK = ProviderSpec(
     paths={"embeddings": embeddings.PATH, "rerank": rerank.PATH},
     embeddings=embeddings.COHERE_RULES,
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
-    variables=("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    variables=(
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    ),
     # An access key will do, too: `available` tells what is missing.
     needs_key=False,
     capabilities=Capabilities(logprobs=False, n=False),

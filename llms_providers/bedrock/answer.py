@@ -186,7 +186,9 @@ class MessageExtra:
         if redacted:
             self._reasoning.append({"reasoningContent": {"redactedContent": redacted}})
         elif signature:
-            self._reasoning.append({"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}})
+            self._reasoning.append(
+                {"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}}
+            )
 
     def as_member(self) -> Json:
         """Return the member of the message; {} if there is nothing."""
@@ -237,7 +239,9 @@ class _Collector:
             self.structured_answer = arguments
         else:
             name = self._names.to_client(tool_use.name)
-            self.tool_calls.append(ToolCall(id=tool_use.tool_use_id or "", name=name, arguments=arguments))
+            self.tool_calls.append(
+                ToolCall(id=tool_use.tool_use_id or "", name=name, arguments=arguments)
+            )
 
     @property
     def content(self) -> str | None:
@@ -294,7 +298,9 @@ def to_models(body: bytes) -> dict[str, str]:
     try:
         profiles = _decode_profiles(body).inference_profile_summaries
     except UNREADABLE as error:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Bedrock's list of models: {error}") from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, f"Cannot parse Bedrock's list of models: {error}"
+        ) from None
     system: dict[str, str] = {}
     own: dict[str, str] = {}
     for profile in profiles:
@@ -311,7 +317,9 @@ def to_token_count(body: bytes) -> int:
     try:
         return _decode_token_count(body).input_tokens
     except UNREADABLE as error:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Bedrock's token count: {error}") from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, f"Cannot parse Bedrock's token count: {error}"
+        ) from None
 
 
 def translate_stop_reason(reason: str, *, has_tool_calls: bool, is_empty: bool) -> str:

@@ -68,7 +68,9 @@ def of_call(called: Called) -> list[Block]:
     extra = (called.provider_extra or {}).get("anthropic")
     if not isinstance(extra, dict) or "cache_control" not in extra:
         return []
-    control = _decode(msgspec.Raw(msgspec.json.encode(extra)), _Marked, "messages[].tool_calls").cache_control
+    control = _decode(
+        msgspec.Raw(msgspec.json.encode(extra)), _Marked, "messages[].tool_calls"
+    ).cache_control
     return [] if control is None else [control.as_block()]
 
 
@@ -93,4 +95,6 @@ def _decode(raw: msgspec.Raw, type_: type[T], param: str) -> T:
     try:
         return msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
-        raise Unsupported(f"Invalid value for 'cache_control' in '{param}': {error}", param=param) from None
+        raise Unsupported(
+            f"Invalid value for 'cache_control' in '{param}': {error}", param=param
+        ) from None

@@ -78,7 +78,8 @@ class Conversation:
                 self._add_system(message, location, points)
             case "function":
                 raise Unsupported(
-                    "Bedrock does not support messages of the deprecated role 'function': use 'tool'", param=location
+                    "Bedrock does not support messages of the deprecated role 'function': use 'tool'",
+                    param=location,
                 )
             case "assistant":
                 self._append("assistant", self._assistant_blocks(message, location, points))
@@ -93,7 +94,8 @@ class Conversation:
         for block in blocks:
             if "text" not in block and "cachePoint" not in block:
                 raise Unsupported(
-                    f"Bedrock supports only text in messages of the role '{message.role}'", param=location
+                    f"Bedrock supports only text in messages of the role '{message.role}'",
+                    param=location,
                 )
         self.system += blocks
 
@@ -130,16 +132,22 @@ class Conversation:
         if medium is None:
             return _text_blocks(part.text or part.refusal or "")
         if medium.data is None:
-            raise Unsupported("Bedrock does not download media: send a data URI, not a URL", param=location)
+            raise Unsupported(
+                "Bedrock does not download media: send a data URI, not a URL", param=location
+            )
         format_name = format_of(medium)
         if format_name is None:
-            raise Unsupported(f"Bedrock does not support {medium.kind}s of type '{medium.mime}'", param=location)
+            raise Unsupported(
+                f"Bedrock does not support {medium.kind}s of type '{medium.mime}'", param=location
+            )
         block: Block = {"format": format_name, "source": {"bytes": medium.data}}
         if medium.kind == "document":
             block["name"] = self._document_names.unique(medium.filename)
         return [{medium.kind: block}]
 
-    def _assistant_blocks(self, message: Message, location: str, points: Mapping[int, Block]) -> list[Block]:
+    def _assistant_blocks(
+        self, message: Message, location: str, points: Mapping[int, Block]
+    ) -> list[Block]:
         blocks = self._content(message, location, points)
         calls = self._ids.calls(message)
         # Reasoning has to come first.
@@ -163,14 +171,22 @@ class Conversation:
         reasoning = extra.get("reasoning")
         if not isinstance(reasoning, list):
             return []
-        return [block for block in reasoning if isinstance(block, dict) and "reasoningContent" in block]
+        return [
+            block for block in reasoning if isinstance(block, dict) and "reasoningContent" in block
+        ]
 
     def _tool_use(self, call: SentCall) -> Block:
         arguments = call.called.arguments()
         if not self._has_tools:
             arguments_text = msgspec.json.encode(arguments).decode()
             return {"text": f"[Called {call.name} with {arguments_text}]"}
-        return {"toolUse": {"toolUseId": call.id, "name": self._names.to_provider(call.name), "input": arguments}}
+        return {
+            "toolUse": {
+                "toolUseId": call.id,
+                "name": self._names.to_provider(call.name),
+                "input": arguments,
+            }
+        }
 
     def _tool_result(self, message: Message, blocks: list[Block]) -> list[Block]:
         call = self._ids.result(message)

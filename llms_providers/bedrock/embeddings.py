@@ -153,7 +153,9 @@ def to_embeddings(call: EmbeddingCall, body: bytes) -> Embeddings:
 def _of_cohere(answer: _CohereAnswer) -> Embeddings:
     found = answer.embeddings
     # The tokens are only counted in a header.
-    return Embeddings([vector(each) for each in (found.floats if isinstance(found, _ByType) else found)])
+    return Embeddings(
+        [vector(each) for each in (found.floats if isinstance(found, _ByType) else found)]
+    )
 
 
 def _of_titan(answer: _TitanAnswer) -> Embeddings:

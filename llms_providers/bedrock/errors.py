@@ -42,7 +42,9 @@ _KINDS_BY_EXCEPTION = {
 _KINDS_BY_MESSAGE = (
     (
         ErrorKind.CONTEXT_LENGTH,
-        re.compile(r"(input|prompt) is too long|too many input tokens|exceeds? the (maximum|model'?s).{0,40}tokens?"),
+        re.compile(
+            r"(input|prompt) is too long|too many input tokens|exceeds? the (maximum|model'?s).{0,40}tokens?"
+        ),
     ),
     (
         ErrorKind.CONTENT_POLICY,
@@ -58,7 +60,9 @@ _KINDS_BY_MESSAGE = (
     (
         # Sent as AccessDeniedException too, whose usual meaning is a missing permission for the model.
         ErrorKind.AUTH,
-        re.compile(r"security token included in the request|request signature|signature expired|api key is valid"),
+        re.compile(
+            r"security token included in the request|request signature|signature expired|api key is valid"
+        ),
     ),
     (
         # Sent as ThrottlingException, but it takes until tomorrow to pass.

@@ -69,7 +69,9 @@ class Family(msgspec.Struct, frozen=True):
 
 def function_names_of(call: ChatCall, family: Family) -> FunctionNames:
     """Return the names of the call's functions as its model accepts them."""
-    return FunctionNames(call, _STRICT_NAMES if family.vendor in _STRICTLY_NAMED_VENDORS else _NAMES)
+    return FunctionNames(
+        call, _STRICT_NAMES if family.vendor in _STRICTLY_NAMED_VENDORS else _NAMES
+    )
 
 
 def family_of(call: ChatCall) -> Family:

@@ -95,8 +95,14 @@ def is_accepted(native: NativeRequest, model: str) -> bool:
         return False
     # A client that asks for another vendor's model may set parameters that Claude, or this version of it, refuses.
     can_think = family.claude_version >= ADAPTIVE_THINKING or not view.thinks_adaptively
-    was_meant_for_it = "claude" in view.model.lower() or (can_think and not view.sampling_parameters)
-    return was_meant_for_it and view.fits(is_claude=True, system_messages=False) and _is_known(native, view)
+    was_meant_for_it = "claude" in view.model.lower() or (
+        can_think and not view.sampling_parameters
+    )
+    return (
+        was_meant_for_it
+        and view.fits(is_claude=True, system_messages=False)
+        and _is_known(native, view)
+    )
 
 
 def _is_known(native: NativeRequest, view: RequestView) -> bool:
@@ -105,10 +111,14 @@ def _is_known(native: NativeRequest, view: RequestView) -> bool:
     members = decode_members(native.body)
     if not _MEMBERS.issuperset(members) or _SCOPED_CACHE.search(native.body):
         return False
-    if any(name in members and feature not in features for name, feature in _NEEDED_FEATURES.items()):
+    if any(
+        name in members and feature not in features for name, feature in _NEEDED_FEATURES.items()
+    ):
         return False
     try:
-        has_known_tools = all(map(_is_known_tool, _decode_tools(members.get("tools", _NO_TOOLS)) or ()))
+        has_known_tools = all(
+            map(_is_known_tool, _decode_tools(members.get("tools", _NO_TOOLS)) or ())
+        )
         return has_known_tools and all(source in _SOURCES for source in view.sources())
     except UNREADABLE:
         return False

@@ -12,7 +12,13 @@ import msgspec
 
 from llms_core import Unsupported
 from llms_core.contracts.request import ChatCall
-from llms_core.contracts.tools import JSON_INSTRUCTION, Function, JsonSchema, json_schema, tool_choice
+from llms_core.contracts.tools import (
+    JSON_INSTRUCTION,
+    Function,
+    JsonSchema,
+    json_schema,
+    tool_choice,
+)
 from llms_providers.bedrock import schemas
 from llms_providers.bedrock.models import Family, family_of
 

@@ -15,7 +15,14 @@ from llms_providers.bedrock.models import Family
 Json = dict[str, Any]
 
 #: OpenAI's efforts as the three that most models have.
-_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+_EFFORTS = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
 #: Efforts as thinking tokens, for versions of Claude that take a budget.
 _THINKING_BUDGETS = {
     "minimal": 1024,
@@ -46,7 +53,9 @@ class Parameters:
     reasoning, which the client did not send back.
     """
 
-    def __init__(self, call: ChatCall, family: Family, *, is_call_forced: bool, is_answer_begun: bool):
+    def __init__(
+        self, call: ChatCall, family: Family, *, is_call_forced: bool, is_answer_begun: bool
+    ):
         #: The value of `inferenceConfig`.
         self.inference: Json = {}
         #: The value of `additionalModelRequestFields`.
@@ -62,7 +71,9 @@ class Parameters:
             # Before adaptive thinking, an answer had to begin with its reasoning.
             can_think = not is_answer_begun or family.claude_version >= ADAPTIVE_THINKING
             # Claude rejects thinking together with a forced tool call.
-            self._add_claude_thinking(can_think, can_start_thinking=can_think and not is_call_forced)
+            self._add_claude_thinking(
+                can_think, can_start_thinking=can_think and not is_call_forced
+            )
             self._drop_claude_sampling()
         else:
             self._add_effort()

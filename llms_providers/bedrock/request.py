@@ -106,7 +106,9 @@ def to_body(call: ChatCall) -> tuple[Json, tuple[str, ...]]:
 def _reject_unsupported(call: ChatCall) -> None:
     modalities = call.get("modalities")
     if modalities not in (None, [], ["text"]):
-        raise Unsupported(f"Bedrock supports only the modality 'text', not {modalities}", param="modalities")
+        raise Unsupported(
+            f"Bedrock supports only the modality 'text', not {modalities}", param="modalities"
+        )
     for name in _REJECTED:
         if call.get(name) is not None:
             raise Unsupported(f"Bedrock does not support '{name}'", param=name)

@@ -73,7 +73,9 @@ def sign(
     return sent
 
 
-def _canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], content: bytes) -> str:
+def _canonical_request(
+    method: str, path: str, query: str, headers: Mapping[str, str], content: bytes
+) -> str:
     header_lines = []
     for name, value in sorted(headers.items()):
         # Leading, trailing and repeated blanks do not count.
@@ -95,7 +97,9 @@ def _canonical_request(method: str, path: str, query: str, headers: Mapping[str,
 
 
 def _canonical_query(query: str) -> str:
-    pairs = [(_encode(name), _encode(value)) for name, value in parse_qsl(query, keep_blank_values=True)]
+    pairs = [
+        (_encode(name), _encode(value)) for name, value in parse_qsl(query, keep_blank_values=True)
+    ]
     # Sorted after encoding, as the specification requires.
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 

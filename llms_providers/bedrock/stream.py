@@ -143,7 +143,9 @@ class ConverseChunks:
         number = len(self._numbers)
         self._numbers[index] = number
         self._without_arguments.add(index)
-        yield self._chunks.call_begins(number, tool_use.tool_use_id or "", self._names.to_client(tool_use.name))
+        yield self._chunks.call_begins(
+            number, tool_use.tool_use_id or "", self._names.to_client(tool_use.name)
+        )
 
     def _block_delta(self, index: int, delta: _Delta) -> Iterator[Chunk]:
         if delta.text:
@@ -183,7 +185,9 @@ class ConverseChunks:
             yield self._chunks.call_arguments(self._numbers[index], arguments)
 
     def _block_stop(self, index: int) -> Iterator[Chunk]:
-        self._extra.add_reasoning(self._reasoning.getvalue(), self._signature.getvalue(), bytes(self._redacted))
+        self._extra.add_reasoning(
+            self._reasoning.getvalue(), self._signature.getvalue(), bytes(self._redacted)
+        )
         self._reasoning = StringIO()
         self._signature = StringIO()
         self._redacted = bytearray()
@@ -208,5 +212,7 @@ class ConverseChunks:
             yield self._chunks.text("".join(self._held_back))
         has_tool_calls = bool(self._numbers)
         is_empty = not (self._has_content or has_tool_calls)
-        finish_reason = translate_stop_reason(reason, has_tool_calls=has_tool_calls, is_empty=is_empty)
+        finish_reason = translate_stop_reason(
+            reason, has_tool_calls=has_tool_calls, is_empty=is_empty
+        )
         yield self._chunks.finish(finish_reason, delta=self._extra.as_member())

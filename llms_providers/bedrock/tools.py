@@ -23,7 +23,9 @@ class Tools:
     excludes are not sent.
     """
 
-    def __init__(self, call: ChatCall, family: Family, names: FunctionNames, answer_tool: Function | None):
+    def __init__(
+        self, call: ChatCall, family: Family, names: FunctionNames, answer_tool: Function | None
+    ):
         #: The tools, each perhaps followed by a cache point.
         self.specs: list[Block] = []
         self.dropped: set[str] = set()
@@ -66,7 +68,10 @@ class Tools:
     def _spec(self, function: Function) -> Block:
         # Bedrock requires a schema of the type "object", even for a function without parameters.
         schema = {"type": "object", **(function.parameters or {"properties": {}})}
-        spec: Block = {"name": self._names.to_provider(function.name), "inputSchema": {"json": schema}}
+        spec: Block = {
+            "name": self._names.to_provider(function.name),
+            "inputSchema": {"json": schema},
+        }
         # A blank description is rejected.
         if function.description and function.description.strip():
             spec["description"] = function.description

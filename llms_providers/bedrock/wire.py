@@ -38,7 +38,9 @@ def _stream(usage: tuple[int, int], reason: str, *blocks: Block) -> list[Event]:
         # Blocks of text and reasoning have no contentBlockStart.
         if start:
             events.append(("contentBlockStart", {"contentBlockIndex": index, "start": start}))
-        events += [("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in deltas]
+        events += [
+            ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in deltas
+        ]
         events.append(("contentBlockStop", {"contentBlockIndex": index}))
     events.append(("messageStop", {"stopReason": reason}))
     events.append(("metadata", _end(usage)))
@@ -51,7 +53,9 @@ def _text(*pieces: str) -> Block:
 
 
 def _tool_use(call: Call, number: int) -> Json:
-    return {"toolUse": {"toolUseId": f"tooluse_A{number}", "name": call.name, "input": call.arguments}}
+    return {
+        "toolUse": {"toolUseId": f"tooluse_A{number}", "name": call.name, "input": call.arguments}
+    }
 
 
 def _tool_use_block(call: Call, number: int) -> Block:
@@ -102,7 +106,9 @@ BEDROCK = Wire(
         kept=("tooluse_A0", "I look."),
     ),
     parallel_calls=Example(
-        whole=_answer((31, 40), "tool_use", _reasoning("Both."), _tool_use(_PARIS, 0), _tool_use(_OSLO, 1)),
+        whole=_answer(
+            (31, 40), "tool_use", _reasoning("Both."), _tool_use(_PARIS, 0), _tool_use(_OSLO, 1)
+        ),
         events=_stream(
             (31, 40),
             "tool_use",
@@ -132,9 +138,18 @@ BEDROCK = Wire(
         usage=(9, 1),
     ),
     failures=(
-        _failure(400, "ValidationException", "The value at messages.0 is not one that this model takes"),
-        _failure(400, "ValidationException", "Input is too long for requested model.", ErrorKind.CONTEXT_LENGTH),
-        _failure(400, "ServiceQuotaExceededException", "The account is past its quota", ErrorKind.QUOTA),
+        _failure(
+            400, "ValidationException", "The value at messages.0 is not one that this model takes"
+        ),
+        _failure(
+            400,
+            "ValidationException",
+            "Input is too long for requested model.",
+            ErrorKind.CONTEXT_LENGTH,
+        ),
+        _failure(
+            400, "ServiceQuotaExceededException", "The account is past its quota", ErrorKind.QUOTA
+        ),
         _failure(401, "UnrecognizedClientException", "The credentials are not known"),
         _failure(403, "AccessDeniedException", "You do not have access to the model with that id"),
         _failure(404, "ResourceNotFoundException", "There is no such model here"),

@@ -22,7 +22,14 @@ from llms_core.contracts.forwarding import ForwardCall, ForwardedAnswer
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.rerank import Ranking, RerankCall, read_ranking
 from llms_core.openai_compatible import OPENAI_PATHS
-from llms_core.provider import Capabilities, Headers, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    Capabilities,
+    Headers,
+    LiteLLMNames,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 from llms_providers.cohere import embeddings, rerank
 from llms_providers.cohere.answer import CohereChunks, to_completion, to_models
 from llms_providers.cohere.errors import to_error

@@ -138,16 +138,27 @@ class CohereChunks:
         match received:
             case {"type": "message-start", "id": str(id)} if id:
                 self._chunks.identify(id)
-            case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(block)}}}:
+            case {
+                "type": "content-start" | "content-delta",
+                "delta": {"message": {"content": dict(block)}},
+            }:
                 yield from self._content(block, received.get("logprobs"))
-            case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if plan:
+            case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if (
+                plan
+            ):
                 self._plan.write(plan)
                 yield self._chunks.reasoning(plan)
             case {
                 "type": "tool-call-start",
-                "delta": {"message": {"tool_calls": {"function": {"name": str(name)} as function} as tool_call}},
+                "delta": {
+                    "message": {
+                        "tool_calls": {"function": {"name": str(name)} as function} as tool_call
+                    }
+                },
             }:
-                yield self._tool_call_start(index, tool_call.get("id"), name, _piece(function.get("arguments")))
+                yield self._tool_call_start(
+                    index, tool_call.get("id"), name, _piece(function.get("arguments"))
+                )
             case {
                 "type": "tool-call-delta",
                 "delta": {"message": {"tool_calls": {"function": {"arguments": arguments}}}},
@@ -197,7 +208,9 @@ class CohereChunks:
             has_tool_calls=has_tool_calls,
             is_empty=not (self._has_text or has_tool_calls),
         )
-        extra = _message_extra(self._citations, self._plan.getvalue(), has_tool_calls=has_tool_calls)
+        extra = _message_extra(
+            self._citations, self._plan.getvalue(), has_tool_calls=has_tool_calls
+        )
         yield self._chunks.finish(reason, delta=extra)
         usage = _usage(delta.get("usage"))
         if usage is not None:
@@ -209,7 +222,9 @@ def to_models(body: bytes) -> dict[str, str]:
     try:
         models = _decode_models(body).models
     except _UNREADABLE as error:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Cohere's list of models: {error}") from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, f"Cannot parse Cohere's list of models: {error}"
+        ) from None
     return {model.name: model.name for model in models if not model.is_deprecated}
 
 
@@ -278,7 +293,9 @@ def _logprobs(pieces: Iterable[Any]) -> Json | None:
     tokens = []
     for piece in pieces:
         match piece:
-            case {"text": str(text), "logprobs": [_, *_] as logprobs} if all(map(_is_number, logprobs)):
+            case {"text": str(text), "logprobs": [_, *_] as logprobs} if all(
+                map(_is_number, logprobs)
+            ):
                 tokens.append(
                     {
                         "token": text,

@@ -135,7 +135,11 @@ def _messages(messages: Iterable[Message], names: FunctionNames) -> list[Json]:
 def _without_images(result: Json, images: list[Json]) -> Json:
     """Return a tool's result without its images, which Cohere accepts only from the user, and add them to `images`."""
     content = result["content"]
-    found = [block for block in content if block["type"] == "image_url"] if isinstance(content, list) else []
+    found = (
+        [block for block in content if block["type"] == "image_url"]
+        if isinstance(content, list)
+        else []
+    )
     if not found:
         return result
     images += [{"type": "text", "text": media_label(result["tool_call_id"])}, *found]
@@ -162,10 +166,14 @@ def _message(message: Message, location: str, ids: ToolCallIds, names: FunctionN
         case "user":
             return {"role": "user", "content": _without_empty_texts(content) or NO_CONTENT}
         case role:
-            raise Unsupported(f"Cohere does not support messages of the role '{role}'", param=f"{location}.role")
+            raise Unsupported(
+                f"Cohere does not support messages of the role '{role}'", param=f"{location}.role"
+            )
 
 
-def _content(content: str | list[Part] | None, location: str, *, allow_images: bool) -> str | list[Json]:
+def _content(
+    content: str | list[Part] | None, location: str, *, allow_images: bool
+) -> str | list[Json]:
     if not isinstance(content, list):
         return content or ""
     blocks: list[Json] = []
@@ -177,7 +185,9 @@ def _content(content: str | list[Part] | None, location: str, *, allow_images: b
         elif medium.kind == "image" and allow_images:
             blocks.append(_image_block(medium))
         else:
-            raise Unsupported(f"Cohere does not support content of type '{part.type}' here", param=param)
+            raise Unsupported(
+                f"Cohere does not support content of type '{part.type}' here", param=param
+            )
     return blocks
 
 
@@ -196,7 +206,9 @@ def _image_block(medium: Media) -> Json:
     return {"type": "image_url", "image_url": image}
 
 
-def _assistant_message(message: Message, content: str | list[Json], ids: ToolCallIds, names: FunctionNames) -> Json:
+def _assistant_message(
+    message: Message, content: str | list[Json], ids: ToolCallIds, names: FunctionNames
+) -> Json:
     """Translate an earlier answer of a model.
 
     Its reasoning returns to where it came from: the plan of the tool calls, or a thinking block before the text.
@@ -281,7 +293,10 @@ def _response_format(call: ChatCall) -> Json | None:
     if wanted is None or wanted.type == "text":
         return None
     if wanted.type not in ("json_object", "json_schema"):
-        raise Unsupported(f"Cohere does not support the response_format '{wanted.type}'", param="response_format.type")
+        raise Unsupported(
+            f"Cohere does not support the response_format '{wanted.type}'",
+            param="response_format.type",
+        )
     response_format: Json = {"type": "json_object"}
     schema = json_schema(call)
     if schema is not None and schema.schema:

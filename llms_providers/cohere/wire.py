@@ -51,7 +51,13 @@ def _event(type_: str, message: Mapping[str, Any] | None = None, **members: Any)
 
 
 def _stream(usage: tuple[int, int], reason: str, *events: Event) -> Sequence[Event]:
-    empty_message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+    empty_message = {
+        "role": "assistant",
+        "content": [],
+        "tool_plan": "",
+        "tool_calls": [],
+        "citations": [],
+    }
     end = {"finish_reason": reason, "usage": _usage(usage)}
     return [
         _event("message-start", empty_message, id="c-7Ab"),
@@ -63,7 +69,10 @@ def _stream(usage: tuple[int, int], reason: str, *events: Event) -> Sequence[Eve
 def _content(*pieces: str, index: int = 0, kind: str = "text", **members: Any) -> list[Event]:
     """The events of one content block. `members` are further members of its deltas."""
     start = {"content": {"type": kind, kind: ""}}
-    deltas = [_event("content-delta", {"content": {kind: piece}}, index=index, **members) for piece in pieces]
+    deltas = [
+        _event("content-delta", {"content": {kind: piece}}, index=index, **members)
+        for piece in pieces
+    ]
     return [
         _event("content-start", start, index=index),
         *deltas,
@@ -167,14 +176,24 @@ COHERE = Wire(
         _failure(404, "model 'command-x' not found, make sure the correct model ID was used"),
         _failure(422, "the field 'x' is not one of this request's"),
         _failure(429, "You are past the per minute request limit"),
-        _failure(429, "You are using a Trial key, which is limited to 1000 API calls / month", ErrorKind.QUOTA),
+        _failure(
+            429,
+            "You are using a Trial key, which is limited to 1000 API calls / month",
+            ErrorKind.QUOTA,
+        ),
         # 498 means overload for Groq, which is what the default classification assumes.
         _failure(498, "A deny-listed token is in the request", ErrorKind.CONTENT_POLICY),
         _failure(500, "An internal error came up"),
         _failure(503, "This service is not available now"),
     ),
     stream_failures=(
-        ("message-end", {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "The model failed"}}),
+        (
+            "message-end",
+            {
+                "type": "message-end",
+                "delta": {"finish_reason": "ERROR", "error": "The model failed"},
+            },
+        ),
         {"message": "An internal error came up"},
     ),
     ignored=(

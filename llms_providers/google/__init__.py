@@ -20,7 +20,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -39,8 +38,10 @@ from llms_core.native.generate_content import GenerateContentEvents, read_answer
 from llms_core.openai_compatible import OPENAI_PATHS
 from llms_core.provider import Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_providers.google import embeddings, litellm, media
+from llms_providers.google.addresses import quoted, resource, vertex_host
 from llms_providers.google.answer import Answer, decode, decode_answers
 from llms_providers.google.choice import ChoiceBuilder
+from llms_providers.google.model_list import read_gemini, read_vertex
 from llms_providers.google.models import NAME_RULE, requires_signatures
 from llms_providers.google.native import has_roles, has_unsigned_calls
 from llms_providers.google.request import dropped_parameters, request_body
@@ -50,33 +51,24 @@ from llms_providers.google.stream import GoogleChunks
 
 # The status alone is ambiguous: a wrong key gives a 400, and so does a country in which Gemini is not available.
 _ERROR_PATTERNS = (
-    (ErrorKind.AUTH, re.compile(rb"API_KEY_INVALID|ACCESS_TOKEN_|CREDENTIALS_MISSING|unregistered callers")),
-    (ErrorKind.QUOTA, re.compile(rb'"quotaId":\s*"[^"]*PerDay|BILLING_DISABLED|credits are depleted')),
-    (ErrorKind.PERMISSION, re.compile(rb"User location is not supported|SERVICE_DISABLED|_SERVICE_BLOCKED")),
+    (
+        ErrorKind.AUTH,
+        re.compile(rb"API_KEY_INVALID|ACCESS_TOKEN_|CREDENTIALS_MISSING|unregistered callers"),
+    ),
+    (
+        ErrorKind.QUOTA,
+        re.compile(rb'"quotaId":\s*"[^"]*PerDay|BILLING_DISABLED|credits are depleted'),
+    ),
+    (
+        ErrorKind.PERMISSION,
+        re.compile(rb"User location is not supported|SERVICE_DISABLED|_SERVICE_BLOCKED"),
+    ),
 )
 
 #: What Vertex AI's `countTokens` takes of a request.
 _COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfig")
 
 _VERSION_AT_END = re.compile(r"/v\d\w*$")
-
-
-class _Model(msgspec.Struct, rename="camel"):
-    name: str
-    supported_generation_methods: list[str] = []
-
-
-class _ModelList(msgspec.Struct, rename="camel"):
-    #: the Gemini API's list
-    models: list[_Model] = []
-    #: Vertex AI's list
-    publisher_models: list[_Model] = []
-
-
-#: The methods of models that this adapter calls.
-_METHODS = frozenset({"generateContent", "embedContent"})
-
-_model_list = msgspec.json.Decoder(_ModelList)
 
 
 class _TokenCount(msgspec.Struct, rename="camel"):
@@ -114,9 +106,9 @@ class Google:
 
     def count_request(self, call: ChatCall) -> UpstreamRequest:
         """Return the request for the number of tokens of the prompt. Raises Unsupported as `request` does."""
-        model = _resource(call.upstream_model)
+        model = resource(call.upstream_model)
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(model)}:countTokens",
+            url=f"{self.base_url}/{quoted(model)}:countTokens",
             headers=self.headers(),
             content=msgspec.json.encode(self._counted(self._body(call), model)),
         )
@@ -135,12 +127,16 @@ class Google:
         response_id: str | None = None
         for answer in self.read(body):
             for candidate in answer.candidates_for(call):
-                choice = choices.setdefault(candidate.index, ChoiceBuilder(candidate.index, owner, ids, names))
+                choice = choices.setdefault(
+                    candidate.index, ChoiceBuilder(candidate.index, owner, ids, names)
+                )
                 choice.add(choice.deltas(candidate, answer))
             usage = answer.usage() or usage
             response_id = response_id or answer.response_id
         if not choices:
-            raise ProviderError(ErrorKind.BAD_RESPONSE, "Google's response has no candidates", status=200)
+            raise ProviderError(
+                ErrorKind.BAD_RESPONSE, "Google's response has no candidates", status=200
+            )
         in_order = [choices[index].as_openai() for index in sorted(choices)]
         return completion_of(call, in_order, usage, id=response_id)
 
@@ -151,13 +147,19 @@ class Google:
     def passes_through(self, native: NativeRequest, model: str) -> bool:
         """Whether the model takes a request of Gemini's protocol as it is, so that nothing has to be translated."""
         settings = self.google_settings
-        if native.protocol != GENERATE_CONTENT or settings.safety_settings or settings.thinking_config:
+        if (
+            native.protocol != GENERATE_CONTENT
+            or settings.safety_settings
+            or settings.thinking_config
+        ):
             return False
         return not (requires_signatures(model) and has_unsigned_calls(native.body))
 
     def native_request(self, call: ChatCall, native: NativeRequest) -> UpstreamRequest:
         """Return the client's request."""
-        return UpstreamRequest(url=self._generate_url(call), headers=self.headers(), content=native.body)
+        return UpstreamRequest(
+            url=self._generate_url(call), headers=self.headers(), content=native.body
+        )
 
     def native_completion(self, call: ChatCall, body: bytes) -> Completion:
         """Return Google's answer. Raises ProviderError if it is an error or not an answer."""
@@ -173,7 +175,7 @@ class Google:
 
     def embed_request(self, call: EmbeddingCall) -> UpstreamRequest:
         """Return the request for `batchEmbedContents`."""
-        body = embeddings.batch_body(call, _resource(call.upstream_model))
+        body = embeddings.batch_body(call, resource(call.upstream_model))
         return self._embed_request(call, "batchEmbedContents", body)
 
     def embeddings(self, call: EmbeddingCall, body: bytes) -> Embeddings:
@@ -188,7 +190,7 @@ class Google:
         """Return the request for an image or for speech. Raises Unsupported for what has no exact counterpart."""
         method, body, dropped = media.to_request(call)
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            url=f"{self.base_url}/{quoted(resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(body),
             dropped=dropped,
@@ -213,16 +215,13 @@ class Google:
 
     def models_request(self) -> UpstreamRequest:
         """Return the request for the list of models: all on one page, whose maximum size is 1000."""
-        return UpstreamRequest(method="GET", url=f"{self.base_url}/models?pageSize=1000", headers=self.headers())
+        return UpstreamRequest(
+            method="GET", url=f"{self.base_url}/models?pageSize=1000", headers=self.headers()
+        )
 
     def models(self, body: bytes) -> dict[str, str]:
         """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
-        found = {}
-        for model in decode(_model_list, body).models:
-            if not _METHODS.isdisjoint(model.supported_generation_methods):
-                name = model.name.removeprefix("models/")
-                found[name] = name
-        return found
+        return read_gemini(body)
 
     def read(self, data: bytes) -> list[Answer]:
         """Decode the answers in a body or an event. Raises ProviderError if one is an error or cannot be parsed."""
@@ -245,7 +244,7 @@ class Google:
     def _generate_url(self, call: ChatCall) -> str:
         # Without `alt=sse` a stream would arrive as one JSON array.
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
-        return f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}"
+        return f"{self.base_url}/{quoted(resource(call.upstream_model))}:{method}"
 
     def _body(self, call: ChatCall) -> dict[str, Any]:
         return request_body(
@@ -259,9 +258,11 @@ class Google:
     def _counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         return {"generateContentRequest": {"model": model, **body}}
 
-    def _embed_request(self, call: EmbeddingCall, method: str, body: dict[str, Any]) -> UpstreamRequest:
+    def _embed_request(
+        self, call: EmbeddingCall, method: str, body: dict[str, Any]
+    ) -> UpstreamRequest:
         return UpstreamRequest(
-            url=f"{self.base_url}/{_quoted(_resource(call.upstream_model))}:{method}",
+            url=f"{self.base_url}/{quoted(resource(call.upstream_model))}:{method}",
             headers=self.headers(),
             content=msgspec.json.encode(body),
             dropped=embeddings.dropped_parameters(call),
@@ -312,13 +313,7 @@ class Vertex(Google):
 
     def models(self, body: bytes) -> dict[str, str]:
         """Return the models for content and embeddings. Raises ProviderError if the list is unreadable."""
-        found = {}
-        for model in decode(_model_list, body).publisher_models:
-            name = model.name.rpartition("/")[2]
-            # Vertex AI's list does not state what a model generates, so that its name has to tell.
-            if name.startswith(("gemini-", "text-embedding-", "text-multilingual-embedding-")):
-                found[name] = name
-        return found
+        return read_vertex(body)
 
     def headers(self) -> dict[str, str]:
         """Return the Gemini API's headers, with a bearer token instead of the key if the address names a project."""
@@ -338,29 +333,8 @@ class Vertex(Google):
         if not settings.project:
             # Express mode has no project and only the global endpoint.
             return "https://aiplatform.googleapis.com/v1/publishers/google"
-        host = _vertex_host(settings.location)
+        host = vertex_host(settings.location)
         return f"https://{host}/v1/projects/{settings.project}/locations/{settings.location}/publishers/google"
-
-
-def _resource(model: str) -> str:
-    """Return the resource name of a model."""
-    # Other resources generate content too: `tunedModels/mine`, or another publisher's model on Vertex AI.
-    return model if "/" in model else f"models/{model}"
-
-
-def _quoted(resource: str) -> str:
-    return quote(resource, safe="/@:")
-
-
-def _vertex_host(location: str) -> str:
-    """Return the host for a location; multi-regions follow another pattern than regions."""
-    match location:
-        case "global":
-            return "aiplatform.googleapis.com"
-        case "us" | "eu":
-            return f"aiplatform.{location}.rep.googleapis.com"
-        case region:
-            return f"{region}-aiplatform.googleapis.com"
 
 
 GOOGLE = ProviderSpec(

@@ -133,11 +133,15 @@ class Answer(msgspec.Struct, rename="camel"):
         is_blocked = (self.prompt_feedback or {}).get("blockReason")
         if not is_blocked:
             return []
-        return [Candidate(index=index, finish_reason="SAFETY") for index in range(call.request.n or 1)]
+        return [
+            Candidate(index=index, finish_reason="SAFETY") for index in range(call.request.n or 1)
+        ]
 
 
 _answers = msgspec.json.Decoder(list[Answer] | Answer)
-_usage_metadata: msgspec.json.Decoder[UsageMetadata | None] = msgspec.json.Decoder(UsageMetadata | None)
+_usage_metadata: msgspec.json.Decoder[UsageMetadata | None] = msgspec.json.Decoder(
+    UsageMetadata | None
+)
 
 
 def decode(decoder: msgspec.json.Decoder[T], data: bytes | Raw) -> T:

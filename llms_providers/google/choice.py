@@ -161,7 +161,9 @@ class ChoiceBuilder:
 
     def _translated(self, reason: str, candidate: Candidate) -> str:
         """Translate a finish reason. Raises ProviderError if it is unknown and the answer has no content."""
-        translated = _FINISH_REASONS.get(reason) or finish_reason(reason, is_empty=not self._has_content)
+        translated = _FINISH_REASONS.get(reason) or finish_reason(
+            reason, is_empty=not self._has_content
+        )
         if translated is None:
             raise _failure(ErrorKind.BAD_RESPONSE, candidate)
         if reason not in _FINISH_REASONS:
@@ -245,7 +247,11 @@ def logprobs(candidate: Candidate) -> Json | None:
 
 
 def _token(token: Token) -> Json:
-    return {"token": token.token, "logprob": token.log_probability, "bytes": list(token.token.encode())}
+    return {
+        "token": token.token,
+        "logprob": token.log_probability,
+        "bytes": list(token.token.encode()),
+    }
 
 
 def _raise_for_failure(candidate: Candidate) -> None:

@@ -110,7 +110,9 @@ def has_embed_content(model: str) -> bool:
 
 def batch_body(call: EmbeddingCall, resource: str) -> dict[str, Any]:
     """Return the body of `batchEmbedContents`; `resource` is the model's, such as `models/gemini-embedding-001`."""
-    return {"requests": [{"model": resource, **_content_request(call, text)} for text in call.inputs]}
+    return {
+        "requests": [{"model": resource, **_content_request(call, text)} for text in call.inputs]
+    }
 
 
 def single_body(call: EmbeddingCall) -> dict[str, Any]:
@@ -134,7 +136,11 @@ def predict_body(call: EmbeddingCall) -> dict[str, Any]:
         parameters["outputDimensionality"] = call.dimensions
     if truncate is not None:
         parameters["autoTruncate"] = truncate
-    return {"instances": instances, "parameters": parameters} if parameters else {"instances": instances}
+    return (
+        {"instances": instances, "parameters": parameters}
+        if parameters
+        else {"instances": instances}
+    )
 
 
 def dropped_parameters(call: EmbeddingCall) -> tuple[str, ...]:
@@ -174,7 +180,9 @@ def _content_request(call: EmbeddingCall, text: Any) -> dict[str, Any]:
 
 
 def _own_parameters(call: EmbeddingCall) -> dict[str, Any]:
-    return {_OWN_PARAMETERS[name]: raw for name, raw in call.members.items() if name in _OWN_PARAMETERS}
+    return {
+        _OWN_PARAMETERS[name]: raw for name, raw in call.members.items() if name in _OWN_PARAMETERS
+    }
 
 
 def _without_task_types(rules: EmbeddingRules, model: str) -> EmbeddingRules:

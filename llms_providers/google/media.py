@@ -29,8 +29,12 @@ PATHS = {
 }
 
 #: OpenAI's members that are translated, by operation; all others are reported as dropped.
-_IMAGE_MEMBERS = frozenset({"model", "prompt", "n", "size", "response_format", "output_format", "background"})
-_SPEECH_MEMBERS = frozenset({"model", "input", "voice", "response_format", "speed", "instructions", "stream_format"})
+_IMAGE_MEMBERS = frozenset(
+    {"model", "prompt", "n", "size", "response_format", "output_format", "background"}
+)
+_SPEECH_MEMBERS = frozenset(
+    {"model", "input", "voice", "response_format", "speed", "instructions", "stream_format"}
+)
 
 #: OpenAI's sizes that are Google's as well, and Google's name for them.
 _ASPECT_RATIOS = {"1024x1024": "1:1"}
@@ -68,14 +72,18 @@ def to_request(call: ForwardCall) -> tuple[str, dict[str, Any], tuple[str, ...]]
 
     Raises Unsupported for what has no exact counterpart.
     """
-    members = {name: msgspec.json.decode(raw) for name, raw in call.members.items() if not is_null(raw)}
+    members = {
+        name: msgspec.json.decode(raw) for name, raw in call.members.items() if not is_null(raw)
+    }
     if call.operation == "audio_speech":
         known = _SPEECH_MEMBERS
         method, body = "generateContent", _speech_body(members)
     else:
         known = _IMAGE_MEMBERS
         if call.events:
-            raise Unsupported("Google sends no partial images: send the request without `stream`", param="stream")
+            raise Unsupported(
+                "Google sends no partial images: send the request without `stream`", param="stream"
+            )
         method, body = _image_request(call, members)
     return method, body, tuple(sorted(members.keys() - known - {"stream", "partial_images"}))
 
@@ -83,7 +91,9 @@ def to_request(call: ForwardCall) -> tuple[str, dict[str, Any], tuple[str, ...]]
 def _image_request(call: ForwardCall, members: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     _refuse_others(members, "response_format", ("b64_json",), "Google sends images as base64 only")
     _refuse_others(members, "output_format", ("png",), "Google's images are PNG")
-    _refuse_others(members, "background", ("opaque",), "Google's images have no transparent background")
+    _refuse_others(
+        members, "background", ("opaque",), "Google's images have no transparent background"
+    )
     _refuse_others(members, "size", tuple(_ASPECT_RATIOS), "Google has other sizes of images")
     ratio = _ASPECT_RATIOS.get(members.get("size", ""))
     shape = {"aspectRatio": ratio} if ratio else {}
@@ -91,7 +101,10 @@ def _image_request(call: ForwardCall, members: Mapping[str, Any]) -> tuple[str, 
     if is_imagen(call.upstream_model):
         if call.answers > _MAX_IMAGES:
             raise Unsupported(f"Imagen makes at most {_MAX_IMAGES} images", param="n")
-        return "predict", {"instances": [{"prompt": prompt}], "parameters": {"sampleCount": call.answers, **shape}}
+        return "predict", {
+            "instances": [{"prompt": prompt}],
+            "parameters": {"sampleCount": call.answers, **shape},
+        }
     if call.answers > 1:
         raise Unsupported("Gemini makes one image at a time", param="n")
     config: dict[str, Any] = {"responseModalities": ["IMAGE"]}
@@ -105,7 +118,9 @@ def _speech_body(members: Mapping[str, Any]) -> dict[str, Any]:
     members = {"response_format": "mp3", **members}
     _refuse_others(members, "response_format", ("wav", "pcm"), "Gemini's sound is not compressed")
     _refuse_others(members, "speed", (1,), "Gemini has no speed of speech")
-    _refuse_others(members, "instructions", (), "Gemini takes instructions as part of the text only")
+    _refuse_others(
+        members, "instructions", (), "Gemini takes instructions as part of the text only"
+    )
     _refuse_others(members, "stream_format", ("audio",), "Gemini sends no events of sound")
     config: dict[str, Any] = {"responseModalities": ["AUDIO"]}
     voice = members.get("voice")
@@ -120,7 +135,9 @@ def _user(text: str) -> dict[str, Any]:
     return {"role": "user", "parts": [{"text": text}]}
 
 
-def _refuse_others(members: Mapping[str, Any], name: str, exact: tuple[Any, ...], reason: str) -> None:
+def _refuse_others(
+    members: Mapping[str, Any], name: str, exact: tuple[Any, ...], reason: str
+) -> None:
     value = members.get(name)
     if value not in _NOTHING and value not in exact:
         raise Unsupported(reason, param=name)
@@ -153,7 +170,9 @@ def to_speech(call: ForwardCall, answers: Sequence[Answer]) -> ForwardedAnswer:
     try:
         pcm = b"".join(base64.b64decode(blob.data, validate=True) for blob in blobs)
     except binascii.Error:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, "Google's sound is not valid base64", status=200) from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, "Google's sound is not valid base64", status=200
+        ) from None
     if any(f"rate={_RATE}" not in blob.mime_type for blob in blobs):
         message = f"Google's sound has another rate than {_RATE} Hz: {blobs[0].mime_type}"
         raise ProviderError(ErrorKind.BAD_RESPONSE, message, status=200)
@@ -168,11 +187,19 @@ def _wav_head(size: int) -> bytes:
     frame = _BITS // 8
     format_ = struct.pack("<HHIIHH", 1, 1, _RATE, _RATE * frame, frame, _BITS)
     riff = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
-    return riff + struct.pack("<4sI", b"fmt ", len(format_)) + format_ + struct.pack("<4sI", b"data", size)
+    return (
+        riff
+        + struct.pack("<4sI", b"fmt ", len(format_))
+        + format_
+        + struct.pack("<4sI", b"data", size)
+    )
 
 
 def _images(call: ForwardCall, images: Sequence[str], usage: Usage | None) -> ForwardedAnswer:
-    body: dict[str, Any] = {"created": call.created, "data": [{"b64_json": image} for image in images]}
+    body: dict[str, Any] = {
+        "created": call.created,
+        "data": [{"b64_json": image} for image in images],
+    }
     if usage is not None:
         body["usage"] = {
             "input_tokens": usage.prompt_tokens,
@@ -202,11 +229,15 @@ def _blobs(answers: Sequence[Answer], media_type: str) -> Iterator[Blob]:
                     yield blob
     if not found:
         kind = ErrorKind.CONTENT_POLICY if _is_refusal(reason) else ErrorKind.BAD_RESPONSE
-        raise ProviderError(kind, f"Google's answer has no {media_type.partition('/')[0]}: {reason}", status=200)
+        raise ProviderError(
+            kind, f"Google's answer has no {media_type.partition('/')[0]}: {reason}", status=200
+        )
 
 
 def _is_refusal(reason: str) -> bool:
-    return any(word in reason.upper() for word in ("SAFETY", "PROHIBITED", "BLOCK", "RECITATION", "SPII"))
+    return any(
+        word in reason.upper() for word in ("SAFETY", "PROHIBITED", "BLOCK", "RECITATION", "SPII")
+    )
 
 
 def _usage(answers: Sequence[Answer]) -> Usage | None:

@@ -174,7 +174,11 @@ def _returned_parts(signatures: _Signatures) -> list[Json]:
     returned = []
     for part in parts:
         if isinstance(part, dict):
-            members = {name: value for name, value in part.items() if name not in ("index", "thoughtSignature")}
+            members = {
+                name: value
+                for name, value in part.items()
+                if name not in ("index", "thoughtSignature")
+            }
             returned.append(members | signatures.member(part.get("thoughtSignature")))
     return returned
 
@@ -186,7 +190,12 @@ def _call_parts(
     for tool_call in tool_calls:
         name = names.to_provider(tool_call.name)
         function: Json = {"name": name, "args": tool_call.called.arguments(), "id": tool_call.id}
-        parts.append({"functionCall": function, **signatures.in_extra_content(tool_call.called.extra_content)})
+        parts.append(
+            {
+                "functionCall": function,
+                **signatures.in_extra_content(tool_call.called.extra_content),
+            }
+        )
 
     is_signed = any("thoughtSignature" in part for part in parts)
     if parts and not is_signed and is_gemini_3_or_later(call):
@@ -217,15 +226,22 @@ def _image_part(image: _Image, signatures: _Signatures) -> Json:
     return _content_part(part) | signatures.in_extra_content(image.extra_content)
 
 
-def _result_parts(call: ChatCall, message: Message, param: str, ids: ToolCallIds, names: FunctionNames) -> list[Json]:
+def _result_parts(
+    call: ChatCall, message: Message, param: str, ids: ToolCallIds, names: FunctionNames
+) -> list[Json]:
     """Return the parts of a tool's result. Raises Unsupported if it does not belong to an earlier call."""
     answered = ids.result(message)
     # Gemini matches results by function name, which OpenAI's `tool` messages do not have.
     name = message.name if answered is None else answered.name
     call_id = message.tool_call_id if answered is None else answered.id
     if name is None:
-        raise Unsupported(f"No earlier message has a tool call '{call_id or ''}'", param=f"{param}.tool_call_id")
-    response: Json = {"name": names.to_provider(name), "response": _result_object(text_of(message.content))}
+        raise Unsupported(
+            f"No earlier message has a tool call '{call_id or ''}'", param=f"{param}.tool_call_id"
+        )
+    response: Json = {
+        "name": names.to_provider(name),
+        "response": _result_object(text_of(message.content)),
+    }
     if call_id:
         response["id"] = call_id
 

@@ -127,8 +127,14 @@ def _config_of_effort(call: ChatCall) -> Json:
         raise Unsupported(message, param="reasoning_effort")
     include_thoughts = name != "none"
     if control == "budget":
-        return {"thinkingBudget": _supported_budget(call, effort.budget), "includeThoughts": include_thoughts}
-    return {"thinkingLevel": _supported_level(call, effort.level), "includeThoughts": include_thoughts}
+        return {
+            "thinkingBudget": _supported_budget(call, effort.budget),
+            "includeThoughts": include_thoughts,
+        }
+    return {
+        "thinkingLevel": _supported_level(call, effort.level),
+        "includeThoughts": include_thoughts,
+    }
 
 
 def _supported_budget(call: ChatCall, budget: int) -> int:

@@ -11,7 +11,12 @@ from llms_core.contracts.function_names import FunctionNames
 from llms_core.contracts.request import ChatCall
 from llms_core.contracts.signatures import Owner
 from llms_providers.google.messages import conversation
-from llms_providers.google.models import NAME_RULE, accepts_penalties, thinking_config, thinking_control
+from llms_providers.google.models import (
+    NAME_RULE,
+    accepts_penalties,
+    thinking_config,
+    thinking_control,
+)
 from llms_providers.google.output_format import OutputFormat
 from llms_providers.google.tools import tools_and_config
 
@@ -20,7 +25,14 @@ Json = dict[str, Any]
 #: Gemini's own parameters at the top level of a request
 _TOP_LEVEL = ("safetySettings", "cachedContent", "labels", "toolConfig")
 #: Gemini's own parameters within `generationConfig`
-_IN_GENERATION_CONFIG = ("topK", "mediaResolution", "speechConfig", "imageConfig", "audioTimestamp", "thinkingConfig")
+_IN_GENERATION_CONFIG = (
+    "topK",
+    "mediaResolution",
+    "speechConfig",
+    "imageConfig",
+    "audioTimestamp",
+    "thinkingConfig",
+)
 
 
 def _spellings() -> dict[str, str]:
@@ -63,7 +75,9 @@ def request_body(
     """
     for name in ("functions", "function_call"):
         if call.get(name) is not None:
-            raise Unsupported(f"'{name}' is deprecated and not supported: use tools and tool_choice", param=name)
+            raise Unsupported(
+                f"'{name}' is deprecated and not supported: use tools and tool_choice", param=name
+            )
     own = _gemini_parameters(call)
     names = FunctionNames(call, NAME_RULE)
     tools, tool_config, output = tools_and_config(call, names, own["toolConfig"])
@@ -116,7 +130,9 @@ def _gemini_parameters(call: ChatCall) -> Json:
     for name in ("toolConfig", "thinkingConfig"):
         own[name] = _camel_case(_object(name, own.get(name)))
     rest = generation_config.keys() - _GEMINI_PARAMETERS.keys()
-    own["generationConfig"] = {name: generation_config[name] for name in generation_config if name in rest}
+    own["generationConfig"] = {
+        name: generation_config[name] for name in generation_config if name in rest
+    }
     return own
 
 
@@ -125,7 +141,9 @@ def _object(name: str, value: Any) -> Json:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise RequestError(f"Invalid value for '{name}': expected an object", param=name, code="invalid_value")
+        raise RequestError(
+            f"Invalid value for '{name}': expected an object", param=name, code="invalid_value"
+        )
     return value
 
 
@@ -141,7 +159,10 @@ def _parameters_in_extra_body(call: ChatCall) -> Json:
 
 
 def _generation_config(
-    call: ChatCall, own: Mapping[str, Any], output: OutputFormat, default_thinking: Mapping[str, Any]
+    call: ChatCall,
+    own: Mapping[str, Any],
+    output: OutputFormat,
+    default_thinking: Mapping[str, Any],
 ) -> Json:
     request = call.request
     config: Json = {
@@ -186,8 +207,12 @@ def _stop_sequences(call: ChatCall) -> list[str] | None:
 
 def _response_modalities(call: ChatCall) -> list[str] | None:
     modalities = call.get("modalities") or []
-    if not isinstance(modalities, list) or any(name not in ("text", "image") for name in modalities):
-        raise Unsupported("Gemini answers support only the modalities 'text' and 'image'", param="modalities")
+    if not isinstance(modalities, list) or any(
+        name not in ("text", "image") for name in modalities
+    ):
+        raise Unsupported(
+            "Gemini answers support only the modalities 'text' and 'image'", param="modalities"
+        )
     return [name.upper() for name in modalities] or None
 
 
@@ -200,4 +225,7 @@ def _service_tier(call: ChatCall) -> str | None:
 
 def _camel_case(members: Mapping[str, Any]) -> Json:
     """Return an object with the names of its members in Gemini's spelling: `thinkingBudget` for `thinking_budget`."""
-    return {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): value for name, value in members.items()}
+    return {
+        re.sub(r"_([a-z])", lambda found: found[1].upper(), name): value
+        for name, value in members.items()
+    }

@@ -15,11 +15,12 @@ class GoogleSettings(ProviderSettings, kw_only=True):
 
     #: for requests without `safetySettings` of their own, in Gemini's form
     safety_settings: Annotated[
-        list[dict[str, Any]], Meta(examples=[[{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]])
+        list[dict[str, Any]],
+        Meta(examples=[[{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]]),
     ] = msgspec.field(default_factory=list)
     #: for requests without `thinkingConfig` of their own, in Gemini's form
-    thinking_config: Annotated[dict[str, Any], Meta(examples=[{"thinkingBudget": 1024}])] = msgspec.field(
-        default_factory=dict
+    thinking_config: Annotated[dict[str, Any], Meta(examples=[{"thinkingBudget": 1024}])] = (
+        msgspec.field(default_factory=dict)
     )
 
 

@@ -99,7 +99,9 @@ def _function_calling_config(
     return config
 
 
-def _validates_calls(call: ChatCall, declared: Sequence[Function], choice: ToolChoice | None) -> bool:
+def _validates_calls(
+    call: ChatCall, declared: Sequence[Function], choice: ToolChoice | None
+) -> bool:
     if not declared or not all(function.strict for function in declared):
         return False
     if choice is not None and choice.mode != "auto":

@@ -38,7 +38,9 @@ def _answer(usage: Mapping[str, int], *candidates: Mapping[str, Any]) -> Json:
     }
 
 
-def _candidate(*parts: Mapping[str, Any], finish: str | None = None, index: int = 0, **members: Any) -> Json:
+def _candidate(
+    *parts: Mapping[str, Any], finish: str | None = None, index: int = 0, **members: Any
+) -> Json:
     candidate = {
         "content": {"role": "model", "parts": list(parts)},
         "index": index,
@@ -49,7 +51,9 @@ def _candidate(*parts: Mapping[str, Any], finish: str | None = None, index: int 
     return candidate
 
 
-def _events(usage: Mapping[str, int], *parts: Mapping[str, Any], finish: str = "STOP") -> Sequence[Json]:
+def _events(
+    usage: Mapping[str, int], *parts: Mapping[str, Any], finish: str = "STOP"
+) -> Sequence[Json]:
     """Return a stream with one event for each part. Only the last event has the count of the whole answer."""
     so_far = _usage(usage["promptTokenCount"], 0)
     events = [_answer(so_far, _candidate(part)) for part in parts]
@@ -68,7 +72,9 @@ def _error(status: int, name: str, message: str, *details: Mapping[str, Any]) ->
     return {"error": error}
 
 
-def _failure(status: int, name: str, message: str, kind: ErrorKind | None = None, **detail: Any) -> Failure:
+def _failure(
+    status: int, name: str, message: str, kind: ErrorKind | None = None, **detail: Any
+) -> Failure:
     """Return an error answer; `detail` are the members of its one detail, an ErrorInfo."""
     details = [_detail("ErrorInfo", **detail)] if detail else []
     return Failure(status, _error(status, name, message, *details), kind, message)
@@ -94,7 +100,9 @@ _TOO_LONG = "The input token count (9) exceeds the maximum number of tokens allo
 _ONE_CALL = _call_part(_PARIS, thoughtSignature=_SIGNATURE)
 # Gemini signs only the first of several parallel calls.
 _TWO_CALLS = (_ONE_CALL, _call_part(_OSLO))
-_WITH_LOGPROBS = _answer(_usage(9, 1), _candidate({"text": "Ja"}, finish="STOP", logprobsResult=_LOGPROBS))
+_WITH_LOGPROBS = _answer(
+    _usage(9, 1), _candidate({"text": "Ja"}, finish="STOP", logprobsResult=_LOGPROBS)
+)
 _EMPTY = _answer(_usage(9, 0), {"finishReason": "STOP", "index": 0})
 
 GOOGLE = Wire(
@@ -127,7 +135,9 @@ GOOGLE = Wire(
     reasoning=Example(
         whole=_answer(
             _usage(9, 1, 13),
-            _candidate({"text": "Six times seven.", "thought": True}, {"text": "42"}, finish="STOP"),
+            _candidate(
+                {"text": "Six times seven.", "thought": True}, {"text": "42"}, finish="STOP"
+            ),
         ),
         events=_events(
             _usage(9, 1, 13),
@@ -221,8 +231,18 @@ VERTEX = replace(
     embeddings=EmbeddingExample(
         whole={
             "predictions": [
-                {"embeddings": {"values": [-0.02, 0.0125], "statistics": {"truncated": False, "token_count": 6}}},
-                {"embeddings": {"values": [0.5, 0.25], "statistics": {"truncated": False, "token_count": 3}}},
+                {
+                    "embeddings": {
+                        "values": [-0.02, 0.0125],
+                        "statistics": {"truncated": False, "token_count": 6},
+                    }
+                },
+                {
+                    "embeddings": {
+                        "values": [0.5, 0.25],
+                        "statistics": {"truncated": False, "token_count": 3},
+                    }
+                },
             ],
             "metadata": {"billableCharacterCount": 39},
         },

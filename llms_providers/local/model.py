@@ -34,7 +34,9 @@ CAPABILITIES = Capabilities(
 #: Tokens of an answer of the demo model, if the client sets no limit: now and then it repeats itself without end.
 _DEMO_LIMIT = Raw(b"1024")
 
-_ANY_OBJECT = Raw(b'{"type":"json_schema","json_schema":{"name":"object","schema":{"type":"object"}}}')
+_ANY_OBJECT = Raw(
+    b'{"type":"json_schema","json_schema":{"name":"object","schema":{"type":"object"}}}'
+)
 
 
 class LocalSettings(ProviderSettings, kw_only=True):

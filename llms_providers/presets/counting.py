@@ -11,7 +11,16 @@ from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import UpstreamRequest
 
 #: Members of a request for a response that have an effect on the count. All others are refused.
-_COUNTED = ("input", "model", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools", "truncation")
+_COUNTED = (
+    "input",
+    "model",
+    "parallel_tool_calls",
+    "reasoning",
+    "text",
+    "tool_choice",
+    "tools",
+    "truncation",
+)
 
 
 class _TokenCount(msgspec.Struct):

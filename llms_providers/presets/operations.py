@@ -21,3 +21,5 @@ OPENAI = {name: path for name, path in OPENAI_PATHS.items() if name != "rerank"}
 TEXT = paths("embeddings", "rerank")
 
 RECORDINGS = paths("audio_transcriptions", "audio_translations")
+
+IMAGES_AND_SPEECH = paths("images_generations", "audio_speech")

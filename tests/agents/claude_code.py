@@ -40,13 +40,18 @@ def scripts(project: Path) -> Sequence[Script]:
     reads = [Call("Read", {"file_path": path}) for path in (note, str(project / "missing.txt"))]
     task = [
         Answer(thinking=both, text="I read.", calls=tuple(reads)),
-        Answer(thinking=picture, calls=(Call("Read", {"file_path": str(project / "picture.png")}),)),
+        Answer(
+            thinking=picture, calls=(Call("Read", {"file_path": str(project / "picture.png")}),)
+        ),
         Answer(thinking=patch, calls=(Call("Edit", edit),)),
         Answer(thinking=agent, calls=(Call("Agent", subtask),)),
         Answer(thinking="That is all.", text=ANSWER),
     ]
     subtask_answers = [
-        Answer(thinking="I list them.", calls=(Call("Bash", {"command": "ls | wc -l", "description": "Count"}),)),
+        Answer(
+            thinking="I list them.",
+            calls=(Call("Bash", {"command": "ls | wc -l", "description": "Count"}),),
+        ),
         Answer(text="There are 2 files."),
     ]
     return [
@@ -54,7 +59,10 @@ def scripts(project: Path) -> Sequence[Script]:
         Script(SUBTASK, subtask_answers),
         Script(SLOW, [Answer(thinking="Hm.", text="It begins", stalls=True)]),
         # The end of Claude Code's own prompt for a summary.
-        Script("<summary> block", [Answer(text=f"<analysis>All.</analysis><summary>{SUMMARY}</summary>")]),
+        Script(
+            "<summary> block",
+            [Answer(text=f"<analysis>All.</analysis><summary>{SUMMARY}</summary>")],
+        ),
         Script(QUESTION, [Answer(thinking="I remember.", text=ANSWER)]),
     ]
 
@@ -62,7 +70,9 @@ def scripts(project: Path) -> Sequence[Script]:
 def variables(session: Session) -> dict[str, str]:
     """The example's settings for this gateway, and no repetition of requests that fail."""
     name = model_name([model.protocol for model in session.models])
-    example = EXAMPLE.read_text("utf-8").replace("http://localhost:8000", session.pair.gateway.origin)
+    example = EXAMPLE.read_text("utf-8").replace(
+        "http://localhost:8000", session.pair.gateway.origin
+    )
     settings: dict[str, str] = json.loads(example.replace("kimi-k2", name))["env"]
     return {
         **settings,
@@ -95,10 +105,20 @@ def begin(session: Session, program: Path) -> None:
 
 
 def go_on(session: Session, program: Path) -> None:
-    streamed = [*claude(program), "stream-json", "--verbose", "--include-partial-messages", "--continue", "--", SLOW]
+    streamed = [
+        *claude(program),
+        "stream-json",
+        "--verbose",
+        "--include-partial-messages",
+        "--continue",
+        "--",
+        SLOW,
+    ]
     interrupt(streamed, session, variables(session), "It begins")
     answer(session, program, "/compact", "--continue")
-    session.printed[QUESTION] = answer(session, program, f"{QUESTION} @{session.picture.name}", "--continue")
+    session.printed[QUESTION] = answer(
+        session, program, f"{QUESTION} @{session.picture.name}", "--continue"
+    )
 
 
 CLAUDE_CODE = Agent(

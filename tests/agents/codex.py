@@ -54,7 +54,9 @@ def scripts(project: Path) -> Sequence[Script]:
     reads = [Call("exec_command", {"cmd": f"cat {name}"}) for name in ("note.txt", "missing.txt")]
     task = [
         Answer(thinking=both, text="I read.", calls=tuple(reads)),
-        Answer(thinking=picture, calls=(Call("view_image", {"path": str(project / "picture.png")}),)),
+        Answer(
+            thinking=picture, calls=(Call("view_image", {"path": str(project / "picture.png")}),)
+        ),
         Answer(thinking=patch, calls=(Call("apply_patch", {"input": PATCH}),)),
         Answer(thinking=agent, calls=(Call("tool_search", {"query": "spawn agent"}),)),
         Answer(thinking="I found it.", calls=(Call("spawn_agent", {"message": SUBTASK}),)),

@@ -46,7 +46,10 @@ def scripts(project: Path) -> Sequence[Script]:
         Answer(thinking="That is all.", text=ANSWER, prompt_tokens=CONTEXT - 1000),
     ]
     subtask_answers = [
-        Answer(thinking="I list them.", calls=(Call("bash", {"command": "ls | wc -l", "description": "Count"}),)),
+        Answer(
+            thinking="I list them.",
+            calls=(Call("bash", {"command": "ls | wc -l", "description": "Count"}),),
+        ),
         Answer(text="There are 2 files."),
     ]
     return [

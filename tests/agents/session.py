@@ -153,7 +153,9 @@ def session_with(
     (folder / "home").mkdir()
     scripts = agent.scripts(project)
     name = agent.model_name(protocols)
-    models = [ScriptedModel(protocol, scripts, signed=agent.returns_signatures) for protocol in protocols]
+    models = [
+        ScriptedModel(protocol, scripts, signed=agent.returns_signatures) for protocol in protocols
+    ]
     models[0].overloaded = overloaded
     plugin = folder / "recorder.py"
     plugin.write_text(_RECORDER.format(path=str(folder / "records.jsonl")), "utf-8")
@@ -168,7 +170,9 @@ def session_with(
             for upstream, model in zip(upstreams, models, strict=True):
                 upstream.default = Reply(model)
             blocks = zip(protocols, upstreams, strict=True)
-            return {"providers": {each.provider: _block(each, name, at.origin) for each, at in blocks}}
+            return {
+                "providers": {each.provider: _block(each, name, at.origin) for each, at in blocks}
+            }
 
         pair = stack.enter_context(running(folder, plugins, config))
         session = Session(agent, pair, models, folder)
@@ -206,12 +210,20 @@ def run(command: Sequence[str], session: Session, variables: Mapping[str, str]) 
         check=False,
     )
     assert finished.returncode == 0, "\n".join(
-        (session.version, finished.stdout, finished.stderr, *session.faults, session.pair.gateway.log())
+        (
+            session.version,
+            finished.stdout,
+            finished.stderr,
+            *session.faults,
+            session.pair.gateway.log(),
+        )
     )
     return finished.stdout
 
 
-def interrupt(command: Sequence[str], session: Session, variables: Mapping[str, str], shown: str) -> None:
+def interrupt(
+    command: Sequence[str], session: Session, variables: Mapping[str, str], shown: str
+) -> None:
     """Interrupt an agent, as Ctrl+C does, when it shows a text; wait until it has ended."""
     sent = len(session.pair.upstream.requests)
     with subprocess.Popen(

@@ -36,7 +36,9 @@ SESSIONS = [(agent, pair) for agent in (CLAUDE_CODE, CODEX) for pair in PAIRS]
 
 
 @pytest.fixture(scope="module", params=SESSIONS, ids=name_of)
-def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def session(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Session]:
     """A session whose third request is answered by another provider than all others."""
     agent: Agent
     agent, protocols = request.param

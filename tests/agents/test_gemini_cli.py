@@ -34,7 +34,10 @@ SETTINGS = {
 
 @pytest.fixture
 def gateway(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], served: Serve
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: Callable[..., dict[str, Any]],
+    served: Serve,
 ) -> Gateway:
     return served(config_of(first=provider(upstream, {"some-model": "vendor/some-model"})))
 
@@ -73,7 +76,10 @@ def run_gemini(gateway: Gateway, program: Path, folder: Path, prompt: str) -> st
 
 
 def test_it_reads_a_file_and_answers(
-    gateway: Gateway, upstream: ScriptedUpstream, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    gateway: Gateway,
+    upstream: ScriptedUpstream,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """With reasoning before the call, which comes back to the provider with the file."""
     program = installed(tmp_path_factory, "@google/gemini-cli@latest", "gemini")
@@ -85,11 +91,16 @@ def test_it_reads_a_file_and_answers(
     }
     upstream.script(
         events(
-            chunk({"reasoning_content": "I read it."}), chunk({"tool_calls": [call]}), chunk({}, "tool_calls"), "[DONE]"
+            chunk({"reasoning_content": "I read it."}),
+            chunk({"tool_calls": [call]}),
+            chunk({}, "tool_calls"),
+            "[DONE]",
         )
     )
     upstream.default = completion("The word is heron.")
-    assert "The word is heron." in run_gemini(gateway, program, tmp_path, "Which word is in word.txt?")
+    assert "The word is heron." in run_gemini(
+        gateway, program, tmp_path, "Which word is in word.txt?"
+    )
 
     messages = upstream.requests[-1].json["messages"]
     asked, result = messages[-2:]
@@ -100,7 +111,10 @@ def test_it_reads_a_file_and_answers(
 
 
 def test_google_gets_its_requests_as_they_were_written(
-    upstream: ScriptedUpstream, served: Serve, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    upstream: ScriptedUpstream,
+    served: Serve,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     program = installed(tmp_path_factory, "@google/gemini-cli@latest", "gemini")
     block = {
@@ -109,11 +123,16 @@ def test_google_gets_its_requests_as_they_were_written(
         "api_key": f"{MARK}of-google",
         "models": {"some-model": "gemini-3-pro-preview"},
     }
-    call = {"functionCall": {"name": "read_file", "args": {"file_path": "word.txt"}}, "thoughtSignature": SIGNATURE}
+    call = {
+        "functionCall": {"name": "read_file", "args": {"file_path": "word.txt"}},
+        "thoughtSignature": SIGNATURE,
+    }
     upstream.script(events(piece(call), piece({"text": ""}, "STOP")))
     upstream.default = events(piece({"text": "The word is heron."}, "STOP"))
     gateway = served({"providers": {"google": block}})
-    assert "The word is heron." in run_gemini(gateway, program, tmp_path, "Which word is in word.txt?")
+    assert "The word is heron." in run_gemini(
+        gateway, program, tmp_path, "Which word is in word.txt?"
+    )
 
     request = upstream.requests[-1]
     assert request.path == "/v1beta/models/gemini-3-pro-preview:streamGenerateContent?alt=sse"

@@ -110,9 +110,13 @@ def test_thinking_comes_back_to_the_model_that_thought(session: Session) -> None
         # Unsigned, it would be refused.
         assert conversation.thoughts == []
     elif session.model.protocol.returns_thinking:
-        assert [thought.text for thought in conversation.thoughts[: len(THINKING)]] == list(THINKING)
+        assert [thought.text for thought in conversation.thoughts[: len(THINKING)]] == list(
+            THINKING
+        )
     else:
-        signatures = [turn.calls[0].signature for turn in conversation.of("assistant") if turn.calls]
+        signatures = [
+            turn.calls[0].signature for turn in conversation.of("assistant") if turn.calls
+        ]
         assert session.model.signatures(TASK) == signatures
 
 
@@ -141,10 +145,15 @@ def test_a_compacted_conversation_goes_on_from_its_summary(session: Session) -> 
 
 def test_the_page_about_clients_has_the_table_of_these_sessions() -> None:
     page = CLIENTS_PAGE.read_text("utf-8")
-    header = next(line for line in page.splitlines() if line.startswith("| protocol of the provider |"))
+    header = next(
+        line for line in page.splitlines() if line.startswith("| protocol of the provider |")
+    )
     columns = [cell.strip() for cell in header.strip("|").split("|")][1:]
     assert [column.rpartition(" ")[0] for column in columns] == [agent.title for agent in AGENTS]
     rows = page.partition(header)[2].strip().partition("\n\n")[0].splitlines()[1:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     for protocol, row in zip(PROTOCOLS, cells, strict=True):
-        assert row == [protocol.title, *("works" if protocol in agent.protocols else "–" for agent in AGENTS)]
+        assert row == [
+            protocol.title,
+            *("works" if protocol in agent.protocols else "–" for agent in AGENTS),
+        ]

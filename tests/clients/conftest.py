@@ -30,8 +30,12 @@ SIGNED = ("anthropic", "gemini")
 def weather_gateway(upstream: ScriptedUpstream, served: Serve) -> WeatherGateway:
     """Serve a model that asks for the weather, by default as `some-model`, from a provider with one of `PROTOCOLS`."""
 
-    def serve(protocol: str = "chat", plugins: str = "", names: Iterable[str] = ("some-model",)) -> Gateway:
-        return served({"providers": {"first": PROTOCOLS[protocol].provider(upstream, *names)}}, plugins)
+    def serve(
+        protocol: str = "chat", plugins: str = "", names: Iterable[str] = ("some-model",)
+    ) -> Gateway:
+        return served(
+            {"providers": {"first": PROTOCOLS[protocol].provider(upstream, *names)}}, plugins
+        )
 
     return serve
 
@@ -57,7 +61,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     npm = shutil.which("npm")
     if shutil.which("node") is None or npm is None:
         pytest.skip("there is no node with npm on this machine")
-    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
+    options = [
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--loglevel=error",
+        "--fetch-retries=1",
+    ]
     command = [npm, "install", *options, "openai@>=6", "@anthropic-ai/sdk@>=1"]
 
     def install(folder: Path) -> None:
@@ -77,6 +87,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def node(project: Path, program: str, gateway: Gateway) -> str:
     """Return what the program prints. It gets the base URL for OpenAI's clients, and that for Anthropic's."""
     command = ["node", "--input-type=module", "-", gateway.base_url, gateway.origin]
-    done = subprocess.run(command, cwd=project, input=program, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=project, input=program, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

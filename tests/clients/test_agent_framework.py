@@ -57,7 +57,10 @@ async def continued():
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment(
-        tmp_path_factory, "agent-framework", "agent-framework-core==1.23.*", "agent-framework-openai==1.17.*"
+        tmp_path_factory,
+        "agent-framework",
+        "agent-framework-core==1.23.*",
+        "agent-framework-openai==1.17.*",
     )
 
 
@@ -90,7 +93,9 @@ def test_without_the_store_it_is_told_what_to_change(
     assert len(upstream.requests) == 3, "nothing is repeated"
 
 
-def test_a_provider_that_refuses(python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_provider_that_refuses(
+    python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = error(400, "The scripted fault")
     outcomes = run_program(python, AGENT + "report(whole, streamed)", gateway)
@@ -100,7 +105,9 @@ def test_a_provider_that_refuses(python: Path, weather_gateway: WeatherGateway, 
     assert len(upstream.requests) == 2
 
 
-def test_a_stream_that_breaks(python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_stream_that_breaks(
+    python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = cut_stream()
     outcomes = run_program(python, AGENT + "report(streamed)", gateway)

@@ -131,7 +131,12 @@ def test_a_turn_with_tools(
 ) -> None:
     # A provider of the Responses API is asked for a summary only if the client wants an effort.
     thinking = REASONING if protocol != "responses" else None
-    turn = {"thinking": thinking, "stop": ["tool_use", "end_turn"], "tokens": list(TOKENS), "text": ANSWER}
+    turn = {
+        "thinking": thinking,
+        "stop": ["tool_use", "end_turn"],
+        "tokens": list(TOKENS),
+        "text": ANSWER,
+    }
     assert json.loads(node(project, CLIENT + TURN, weather_gateway(protocol))) == {
         "ran": ANSWER,
         "whole": turn,
@@ -144,7 +149,9 @@ def test_a_turn_with_tools(
         assert_results_arrived(request, is_signed=protocol != "chat")
 
 
-def test_a_provider_that_refuses(project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_provider_that_refuses(
+    project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = error(400, "The scripted fault")
     failures: list[Any] = json.loads(node(project, CLIENT + FAILURES, gateway))
@@ -154,7 +161,9 @@ def test_a_provider_that_refuses(project: Path, weather_gateway: WeatherGateway,
     assert len(upstream.requests) == len(failures) == 2
 
 
-def test_a_stream_that_breaks(project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_stream_that_breaks(
+    project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = cut_stream()
     name, message = json.loads(node(project, CLIENT + BROKEN, gateway))
@@ -173,5 +182,7 @@ def test_an_aborted_stream_is_cancelled(
     upstream.requests[0].wait_closed()
 
 
-def test_tokens_are_counted_and_models_listed(project: Path, weather_gateway: WeatherGateway) -> None:
+def test_tokens_are_counted_and_models_listed(
+    project: Path, weather_gateway: WeatherGateway
+) -> None:
     assert json.loads(node(project, CLIENT + OTHERS, weather_gateway())) == [True, ["some-model"]]

@@ -74,8 +74,13 @@ def test_threads_are_refused_with_the_code_that_the_sdks_look_for(
         error = answer.json()["error"]
         assert error["type"] == "invalid_request_error"
         assert "send the whole conversation" in error["message"]
-        assert error["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+        assert error["details"] == {
+            "error_code": "thread_unsupported_request",
+            "unsupported": ["thread"],
+        }
     assert upstream.requests == []
     # Every other error has no such member.
-    answer = httpx.post(gateway.origin + path, json={**body, "thread": None, "model": "another"}, trust_env=False)
+    answer = httpx.post(
+        gateway.origin + path, json={**body, "thread": None, "model": "another"}, trust_env=False
+    )
     assert "details" not in json.dumps(answer.json())

@@ -32,7 +32,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "cohere": {"id": "1", "results": ALL, "meta": {"billed_units": {"search_units": 1}}},
     "jina": {"model": "x", "results": ALL, "usage": {"total_tokens": 7}},
     "voyage": {"object": "list", "data": ALL, "model": "x", "usage": {"total_tokens": 7}},
-    "llamacpp": {"results": [{**each, "document": {"text": "x"}} for each in ALL], "usage": {"total_tokens": 7}},
+    "llamacpp": {
+        "results": [{**each, "document": {"text": "x"}} for each in ALL],
+        "usage": {"total_tokens": 7},
+    },
     "bedrock": {"results": ALL},
 }
 PATHS = {
@@ -46,7 +49,10 @@ PATHS = {
 
 @pytest.fixture
 def of_type(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], served: Serve
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: Callable[..., dict[str, Any]],
+    served: Serve,
 ) -> Callable[[str], Gateway]:
     """Serves one provider of a type, with the model `m`."""
 
@@ -67,7 +73,9 @@ def http() -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("type_", ANSWERS)
-def test_every_provider_ranks(of_type: Callable[[str], Gateway], upstream: ScriptedUpstream, type_: str) -> None:
+def test_every_provider_ranks(
+    of_type: Callable[[str], Gateway], upstream: ScriptedUpstream, type_: str
+) -> None:
     response = httpx.post(f"{of_type(type_).base_url}/rerank", json={**REQUEST, "top_n": 2})
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -92,8 +100,12 @@ def test_bedrock_gets_the_version_of_coheres_protocol(
 
 
 @pytest.mark.parametrize("type_", ["cohere", "jina"])
-def test_coheres_client_ranks(of_type: Callable[[str], Gateway], http: httpx.Client, type_: str) -> None:
-    client = cohere.ClientV2(api_key="not-needed", base_url=of_type(type_).origin, httpx_client=http)
+def test_coheres_client_ranks(
+    of_type: Callable[[str], Gateway], http: httpx.Client, type_: str
+) -> None:
+    client = cohere.ClientV2(
+        api_key="not-needed", base_url=of_type(type_).origin, httpx_client=http
+    )
     answer = client.rerank(model="m", query="The capital of France", documents=DOCUMENTS, top_n=1)
     assert [(each.index, each.relevance_score) for each in answer.results] == [(1, 0.9)]
     if type_ == "cohere":
@@ -107,7 +119,9 @@ def test_coheres_first_client_ranks_objects(
 ) -> None:
     client = cohere.Client(api_key="not-needed", base_url=of_type("jina").origin, httpx_client=http)
     documents: Any = [{"text": each, "page": number} for number, each in enumerate(DOCUMENTS)]
-    answer = client.rerank(model="m", query="The capital of France", documents=documents, return_documents=True)
+    answer = client.rerank(
+        model="m", query="The capital of France", documents=documents, return_documents=True
+    )
     assert answer.results[0].document is not None
     assert answer.results[0].document.text == "Paris"
     assert upstream.requests[0].json["documents"] == DOCUMENTS
@@ -116,7 +130,9 @@ def test_coheres_first_client_ranks_objects(
 def test_coheres_client_reads_the_errors(
     of_type: Callable[[str], Gateway], upstream: ScriptedUpstream, http: httpx.Client
 ) -> None:
-    client = cohere.ClientV2(api_key="not-needed", base_url=of_type("jina").origin, httpx_client=http)
+    client = cohere.ClientV2(
+        api_key="not-needed", base_url=of_type("jina").origin, httpx_client=http
+    )
     upstream.default = error(400, "The query is too long")
     with pytest.raises(cohere.errors.BadRequestError) as caught:
         client.rerank(model="m", query="The capital of France", documents=DOCUMENTS)
@@ -124,12 +140,20 @@ def test_coheres_client_reads_the_errors(
 
 
 def test_documents_can_be_left_out(of_type: Callable[[str], Gateway]) -> None:
-    response = httpx.post(f"{of_type('jina').base_url}/rerank", json={**REQUEST, "return_documents": False})
-    assert [each.keys() for each in response.json()["results"]] == [{"index", "relevance_score"}] * 3
+    response = httpx.post(
+        f"{of_type('jina').base_url}/rerank", json={**REQUEST, "return_documents": False}
+    )
+    assert [each.keys() for each in response.json()["results"]] == [
+        {"index", "relevance_score"}
+    ] * 3
 
 
-def test_a_parameter_that_the_provider_does_not_have_is_reported(of_type: Callable[[str], Gateway]) -> None:
-    response = httpx.post(f"{of_type('cohere').base_url}/rerank", json={**REQUEST, "truncation": True})
+def test_a_parameter_that_the_provider_does_not_have_is_reported(
+    of_type: Callable[[str], Gateway],
+) -> None:
+    response = httpx.post(
+        f"{of_type('cohere').base_url}/rerank", json={**REQUEST, "truncation": True}
+    )
     assert response.headers["x-llms-dropped-params"] == "truncation"
 
 
@@ -146,7 +170,10 @@ def test_a_parameter_that_the_provider_does_not_have_is_reported(of_type: Callab
     ],
 )
 def test_an_invalid_request_names_the_member(
-    of_type: Callable[[str], Gateway], upstream: ScriptedUpstream, change: dict[str, Any], param: str
+    of_type: Callable[[str], Gateway],
+    upstream: ScriptedUpstream,
+    change: dict[str, Any],
+    param: str,
 ) -> None:
     response = httpx.post(f"{of_type('jina').base_url}/rerank", json={**REQUEST, **change})
     assert response.status_code == 400
@@ -184,7 +211,9 @@ def test_a_ranking_is_sorted_and_complete_or_an_error(results: list[Ranked]) -> 
     assert scores == sorted(scores, reverse=True)
 
 
-@pytest.mark.parametrize("body", [{}, {"results": None}, {"results": [{"index": 0}]}, {"results": "x"}, [1]])
+@pytest.mark.parametrize(
+    "body", [{}, {"results": None}, {"results": [{"index": 0}]}, {"results": "x"}, [1]]
+)
 def test_what_is_no_ranking_is_an_error(
     of_type: Callable[[str], Gateway], upstream: ScriptedUpstream, body: object
 ) -> None:

@@ -19,7 +19,9 @@ from llms_core.testing import Chunk, Reply, ScriptedUpstream, Wait, completion, 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, Launch, ProviderBlock, Serve
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+pytestmark = pytest.mark.skipif(
+    shutil.which("curl") is None, reason="there is no curl on this machine"
+)
 
 EXAMPLE = """{
     "model": "kimi-k2",
@@ -72,14 +74,18 @@ def command(url: str, body: str, *options: str) -> list[str]:
 
 def curl(kimi: Gateway, body: str, *options: str) -> tuple[int, str, Any]:
     """Status, content type and decoded body."""
-    arguments = command(f"{kimi.base_url}/chat/completions", body, "-w", "\n%{http_code} %{content_type}", *options)
+    arguments = command(
+        f"{kimi.base_url}/chat/completions", body, "-w", "\n%{http_code} %{content_type}", *options
+    )
     done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=30)
     answer, _, facts = done.stdout.rpartition("\n")
     status, _, media = facts.partition(" ")
     return int(status), media.partition(";")[0], json.loads(answer)
 
 
-def test_sr_069a_the_example_of_the_reference(launched: Gateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069a_the_example_of_the_reference(
+    launched: Gateway, upstream: ScriptedUpstream
+) -> None:
     """SR-069a with SR-003 (no key), SR-042 to SR-049 and SR-051 (what comes back)."""
     upstream.default = completion("Hello! How can I help you today?")
     status, media, answer = curl(launched, EXAMPLE)
@@ -93,20 +99,31 @@ def test_sr_069a_the_example_of_the_reference(launched: Gateway, upstream: Scrip
     assert choice["message"]["role"] == "assistant"
     assert choice["message"]["content"] == "Hello! How can I help you today?"
     assert choice["finish_reason"] == "stop"
-    assert answer["usage"]["total_tokens"] == answer["usage"]["prompt_tokens"] + answer["usage"]["completion_tokens"]
+    assert (
+        answer["usage"]["total_tokens"]
+        == answer["usage"]["prompt_tokens"] + answer["usage"]["completion_tokens"]
+    )
     assert set(answer) <= {"id", "object", "created", "model", "choices", "usage"}
 
 
-def test_sr_069f_the_first_request_of_the_reference(kimi: Gateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069f_the_first_request_of_the_reference(
+    kimi: Gateway, upstream: ScriptedUpstream
+) -> None:
     status, _, _ = curl(kimi, FIRST_REQUEST)
     assert status == 200
     asked, sent = json.loads(FIRST_REQUEST), upstream.wait_for_request().json
-    assert (sent["temperature"], sent["max_tokens"], sent["messages"]) == (0.7, 150, asked["messages"])
+    assert (sent["temperature"], sent["max_tokens"], sent["messages"]) == (
+        0.7,
+        150,
+        asked["messages"],
+    )
 
 
 @pytest.mark.parametrize("value", ["Bearer not-needed", "Bearer x", "Basic zzz", "Bearer ", ""])
 def test_sr_004_any_key_is_accepted(kimi: Gateway, upstream: ScriptedUpstream, value: str) -> None:
-    header = f"Authorization: {value}" if value else "Authorization;"  # curl's way to send an empty one
+    header = (
+        f"Authorization: {value}" if value else "Authorization;"
+    )  # curl's way to send an empty one
     status, _, _ = curl(kimi, EXAMPLE, "-H", header)
     assert status == 200
     assert upstream.wait_for_request().headers["authorization"].startswith("Bearer sk-marked-")
@@ -135,7 +152,13 @@ def test_sr_053_sr_060_a_stream(kimi: Gateway, upstream: ScriptedUpstream) -> No
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [choice]}
+        return {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "up",
+            "choices": [choice],
+        }
 
     go = threading.Event()
     finish = json.dumps(chunk({}, "stop")).encode()
@@ -157,7 +180,9 @@ def test_sr_053_sr_060_a_stream(kimi: Gateway, upstream: ScriptedUpstream) -> No
         go.set()
         text = "".join(lines) + process.stdout.read()
     assert process.returncode == 0
-    *data, done = [event.removeprefix("data: ") for event in text.split("\n\n") if event.startswith("data: ")]
+    *data, done = [
+        event.removeprefix("data: ") for event in text.split("\n\n") if event.startswith("data: ")
+    ]
     assert done == "[DONE]"
     assert text.count("[DONE]") == 1
     assert {json.loads(item)["model"] for item in data} == {"kimi-k2"}

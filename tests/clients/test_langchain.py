@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        importlib.util.find_spec("langchain_openai") is None, reason="langchain-openai is not installed"
+        importlib.util.find_spec("langchain_openai") is None,
+        reason="langchain-openai is not installed",
     ),
 ]
 
@@ -28,7 +29,11 @@ WEATHER = {
     "function": {
         "name": "weather",
         "description": "The weather of a city",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
     },
 }
 
@@ -94,17 +99,30 @@ def test_sr_069d_stream(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
 
 def test_sr_055_stream_with_usage(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
     upstream.default = completion("One two three")
-    used = [part.usage_metadata for part in llm.stream("Hello!", stream_usage=True) if part.usage_metadata]
+    used = [
+        part.usage_metadata
+        for part in llm.stream("Hello!", stream_usage=True)
+        if part.usage_metadata
+    ]
     assert [usage["output_tokens"] for usage in used] == [3]
 
 
 def test_sr_032_tools_round_trip(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
     from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
-    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Turin"}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city":"Turin"}'},
+    }
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-    frame = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "up"}
+    frame = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "up",
+    }
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     upstream.script(json_body({**frame, "choices": [choice], "usage": usage}), completion("Sunny."))
 
@@ -125,11 +143,19 @@ def test_sr_032_tools_round_trip(llm: ChatOpenAI, upstream: ScriptedUpstream) ->
 def test_sr_056_streamed_tool_calls(llm: ChatOpenAI, upstream: ScriptedUpstream) -> None:
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [choice]}
+        return {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "up",
+            "choices": [choice],
+        }
 
     def call(index: int, arguments: str, **more: object) -> dict[str, Any]:
         name = {"name": "weather"} if more else {}
-        return chunk({"tool_calls": [{"index": index, **more, "function": {**name, "arguments": arguments}}]})
+        return chunk(
+            {"tool_calls": [{"index": index, **more, "function": {**name, "arguments": arguments}}]}
+        )
 
     upstream.script(
         events(

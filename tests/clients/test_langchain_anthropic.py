@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        importlib.util.find_spec("langchain_anthropic") is None, reason="langchain-anthropic is not installed"
+        importlib.util.find_spec("langchain_anthropic") is None,
+        reason="langchain-anthropic is not installed",
     ),
 ]
 
@@ -91,30 +92,42 @@ def answer_with_tools(llm: BaseChatModel, *, is_streamed: bool) -> str:
         talk.append(answer)
         if not answer.tool_calls:
             return str(answer.text)
-        talk += [ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in answer.tool_calls]
+        talk += [
+            ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"])
+            for call in answer.tool_calls
+        ]
     pytest.fail("the model calls the tool again and again")
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
 def test_a_turn_with_tools(
-    weather_gateway: WeatherGateway, upstream: ScriptedUpstream, model: Model, protocol: str, is_streamed: bool
+    weather_gateway: WeatherGateway,
+    upstream: ScriptedUpstream,
+    model: Model,
+    protocol: str,
+    is_streamed: bool,
 ) -> None:
     assert answer_with_tools(model(weather_gateway(protocol)), is_streamed=is_streamed) == ANSWER
     _, request = upstream.requests
     assert_results_arrived(
-        request.json, is_signed=protocol in SIGNED or (model is chat_anthropic and protocol == "responses")
+        request.json,
+        is_signed=protocol in SIGNED or (model is chat_anthropic and protocol == "responses"),
     )
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
 @pytest.mark.parametrize("protocol", ["chat", "anthropic", "gemini", "responses"])
-def test_structured_output(weather_gateway: WeatherGateway, model: Model, protocol: str, method: str) -> None:
+def test_structured_output(
+    weather_gateway: WeatherGateway, model: Model, protocol: str, method: str
+) -> None:
     reporter = model(weather_gateway(protocol)).with_structured_output(Report, method=method)
     assert reporter.invoke("What is the weather in Turin?") == Report.model_validate(REPORT)
 
 
-def test_it_continues_a_stored_response(weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_it_continues_a_stored_response(
+    weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     llm = chat_openai(weather_gateway("gemini"), use_previous_response_id=True)
     assert answer_with_tools(llm, is_streamed=True) == ANSWER
     assert_results_arrived(upstream.requests[-1].json, is_signed=True)
@@ -122,7 +135,9 @@ def test_it_continues_a_stored_response(weather_gateway: WeatherGateway, upstrea
 
 def test_thinking_is_asked_for(weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
     llm = chat_anthropic(
-        weather_gateway("anthropic"), thinking={"type": "enabled", "budget_tokens": 1024}, max_tokens=4000
+        weather_gateway("anthropic"),
+        thinking={"type": "enabled", "budget_tokens": 1024},
+        max_tokens=4000,
     )
     assert answer_with_tools(llm, is_streamed=False) == ANSWER
     assert upstream.requests[0].json["thinking"] == {"type": "enabled", "budget_tokens": 1024}
@@ -137,12 +152,16 @@ def test_a_provider_that_refuses(
 
     llm = model(weather_gateway())
     upstream.default = error(400, "The scripted fault")
-    with pytest.raises((anthropic.BadRequestError, openai.BadRequestError), match="The scripted fault"):
+    with pytest.raises(
+        (anthropic.BadRequestError, openai.BadRequestError), match="The scripted fault"
+    ):
         answer_with_tools(llm, is_streamed=is_streamed)
     assert len(upstream.requests) == 1
 
 
-def test_a_stream_that_breaks(weather_gateway: WeatherGateway, upstream: ScriptedUpstream, model: Model) -> None:
+def test_a_stream_that_breaks(
+    weather_gateway: WeatherGateway, upstream: ScriptedUpstream, model: Model
+) -> None:
     import anthropic
 
     llm = model(weather_gateway())

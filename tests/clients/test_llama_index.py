@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        importlib.util.find_spec("llama_index") is None, reason="llama-index-llms-openai is not installed"
+        importlib.util.find_spec("llama_index") is None,
+        reason="llama-index-llms-openai is not installed",
     ),
 ]
 
@@ -39,7 +40,11 @@ def both(config: dict[str, Any], served: Serve) -> Gateway:
     return served(config)
 
 
-@pytest.mark.xfail(raises=ValueError, strict=True, reason="LlamaIndex's OpenAI class takes OpenAI's model names only")
+@pytest.mark.xfail(
+    raises=ValueError,
+    strict=True,
+    reason="LlamaIndex's OpenAI class takes OpenAI's model names only",
+)
 def test_sr_069e_the_example_of_the_reference_with_its_own_model(both: Gateway) -> None:
     from llama_index.llms.openai import OpenAI
 
@@ -56,7 +61,10 @@ def test_sr_069e_the_example_of_the_reference_with_a_known_name(
     llm = OpenAI(api_base=gateway(config).base_url, api_key="not-needed", model="gpt-4o-mini")
     response = llm.complete("Hello!")
     assert response.text == "Hello there, friend"
-    assert (upstream.requests[0].path, upstream.requests[0].json["model"]) == ("/v1/chat/completions", "up-mini")
+    assert (upstream.requests[0].path, upstream.requests[0].json["model"]) == (
+        "/v1/chat/completions",
+        "up-mini",
+    )
 
 
 def test_sr_069e_a_known_name_streams_and_chats(both: Gateway) -> None:
@@ -64,8 +72,13 @@ def test_sr_069e_a_known_name_streams_and_chats(both: Gateway) -> None:
     from llama_index.llms.openai import OpenAI
 
     llm = OpenAI(api_base=both.base_url, api_key="not-needed", model="gpt-4o-mini")
-    assert "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
-    assert llm.chat([ChatMessage(role="user", content="Hello!")]).message.content == "Hello there, friend"
+    assert (
+        "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
+    )
+    assert (
+        llm.chat([ChatMessage(role="user", content="Hello!")]).message.content
+        == "Hello there, friend"
+    )
     parts = llm.stream_chat([ChatMessage(role="user", content="Hello!")])
     assert "".join(part.delta or "" for part in parts) == "Hello there, friend"
 
@@ -74,10 +87,17 @@ def test_sr_069e_openai_like_as_a_chat_model(both: Gateway, upstream: ScriptedUp
     from llama_index.core.llms import ChatMessage
     from llama_index.llms.openai_like import OpenAILike
 
-    llm = OpenAILike(api_base=both.base_url, api_key="not-needed", model="kimi-k2", is_chat_model=True)
+    llm = OpenAILike(
+        api_base=both.base_url, api_key="not-needed", model="kimi-k2", is_chat_model=True
+    )
     assert llm.complete("Hello!").text == "Hello there, friend"
-    assert "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
-    assert llm.chat([ChatMessage(role="user", content="Hello!")]).message.content == "Hello there, friend"
+    assert (
+        "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
+    )
+    assert (
+        llm.chat([ChatMessage(role="user", content="Hello!")]).message.content
+        == "Hello there, friend"
+    )
     assert {seen.json["model"] for seen in upstream.requests} == {"up-kimi"}
 
 
@@ -88,6 +108,11 @@ def test_sr_069e_openai_like_with_its_defaults(both: Gateway, upstream: Scripted
 
     llm = OpenAILike(api_base=both.base_url, api_key="not-needed", model="kimi-k2")
     assert llm.complete("Hello!").text == "Hello there, friend"
-    assert "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
-    assert llm.chat([ChatMessage(role="user", content="Hello!")]).message.content == "Hello there, friend"
+    assert (
+        "".join(part.delta or "" for part in llm.stream_complete("Hello!")) == "Hello there, friend"
+    )
+    assert (
+        llm.chat([ChatMessage(role="user", content="Hello!")]).message.content
+        == "Hello there, friend"
+    )
     assert {seen.path for seen in upstream.requests} == {"/v1/chat/completions"}

@@ -91,13 +91,17 @@ def test_a_turn_with_tools(
 
 
 def test_handoffs_guardrails_and_the_store(python: Path, weather_gateway: WeatherGateway) -> None:
-    outcomes = run_program(python, AGENT + HANDOFF + "report(handed_off, guarded, continued)", weather_gateway())
+    outcomes = run_program(
+        python, AGENT + HANDOFF + "report(handed_off, guarded, continued)", weather_gateway()
+    )
     assert outcomes["handed_off"] == {"answer": ["forecaster", ANSWER]}
     assert outcomes["guarded"]["error"] == "InputGuardrailTripwireTriggered"
     assert outcomes["continued"] == {"answer": ANSWER}
 
 
-def test_a_provider_that_refuses(python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_provider_that_refuses(
+    python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = error(400, "The scripted fault")
     outcomes = run_program(python, AGENT + "report(whole, streamed)", gateway)
@@ -107,7 +111,9 @@ def test_a_provider_that_refuses(python: Path, weather_gateway: WeatherGateway, 
     assert len(upstream.requests) == 2
 
 
-def test_a_stream_that_breaks(python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_stream_that_breaks(
+    python: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = cut_stream()
     outcomes = run_program(python, AGENT + "report(streamed)", gateway)

@@ -147,7 +147,9 @@ def launched(config: dict[str, Any], gateway: Launch) -> Gateway:
     return gateway(config)
 
 
-def test_sr_069c_the_example_of_the_reference(project: Path, launched: Gateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069c_the_example_of_the_reference(
+    project: Path, launched: Gateway, upstream: ScriptedUpstream
+) -> None:
     upstream.default = completion("Hello! How can I help you today?")
     assert node(project, EXAMPLE, launched) == "Hello! How can I help you today?"
     assert upstream.requests[0].headers["authorization"].startswith("Bearer sk-marked-")
@@ -157,11 +159,17 @@ def test_sr_069c_stream(project: Path, kimi: Gateway, upstream: ScriptedUpstream
     """SR-053 to SR-055 as this client sees them."""
     upstream.default = completion("One two three")
     seen = json.loads(node(project, STREAM, kimi))
-    assert (seen["text"], seen["finish"], seen["models"]) == ("One two three", ["stop"], ["kimi-k2"])
+    assert (seen["text"], seen["finish"], seen["models"]) == (
+        "One two three",
+        ["stop"],
+        ["kimi-k2"],
+    )
     assert seen["usage"]["completion_tokens"] == 3
 
 
-def test_embeddings_in_each_encoding(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
+def test_embeddings_in_each_encoding(
+    project: Path, kimi: Gateway, upstream: ScriptedUpstream
+) -> None:
     """By default the client requests base64, and decodes it."""
     upstream.default = embeddings()
     by_default, as_numbers, as_base64 = json.loads(node(project, EMBEDDINGS, kimi))
@@ -169,7 +177,9 @@ def test_embeddings_in_each_encoding(project: Path, kimi: Gateway, upstream: Scr
     assert list(struct.unpack("<4f", base64.b64decode(as_base64))) == vector_of("one")
 
 
-def test_sr_062_sr_063_errors_have_their_classes(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
+def test_sr_062_sr_063_errors_have_their_classes(
+    project: Path, kimi: Gateway, upstream: ScriptedUpstream
+) -> None:
     upstream.default = error(500)
     errors = [json.loads(line) for line in node(project, ERRORS, kimi).splitlines()]
     assert errors == [
@@ -182,15 +192,26 @@ def test_sr_009_models_list(project: Path, kimi: Gateway) -> None:
     assert json.loads(node(project, MODELS, kimi)) == ["kimi-k2"]
 
 
-def test_moderations_images_speech_and_transcriptions(project: Path, kimi: Gateway, upstream: ScriptedUpstream) -> None:
+def test_moderations_images_speech_and_transcriptions(
+    project: Path, kimi: Gateway, upstream: ScriptedUpstream
+) -> None:
     sound = Reply(Status(200, {"content-type": "audio/mpeg"}), Body(bytes(100_000)))
     upstream.script(
         json_body({"results": [{"flagged": False}]}),
         json_body({"created": 1, "data": [{"b64_json": "QUFB"}]}),
         sound,
         json_body({"text": "Hello"}),
-        events({"type": "transcript.text.delta", "delta": "Hi"}, {"type": "transcript.text.done", "text": "Hi"}),
+        events(
+            {"type": "transcript.text.delta", "delta": "Hi"},
+            {"type": "transcript.text.done", "text": "Hi"},
+        ),
     )
     seen = json.loads(node(project, MEDIA, kimi))
-    assert seen == [False, "QUFB", 100_000, "Hello", ["transcript.text.delta", "transcript.text.done"]]
+    assert seen == [
+        False,
+        "QUFB",
+        100_000,
+        "Hello",
+        ["transcript.text.delta", "transcript.text.done"],
+    ]
     assert all(len(seen.body) > 3_000_000 for seen in upstream.requests[3:])

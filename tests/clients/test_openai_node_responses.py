@@ -118,13 +118,21 @@ def test_a_turn_with_tools(
     project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream, protocol: str
 ) -> None:
     found = json.loads(node(project, CLIENT + TURN, weather_gateway(protocol)))
-    assert found == {"whole": ANSWER, "helper": ANSWER, "events": ANSWER, "continued": ANSWER, "report": REPORT}
+    assert found == {
+        "whole": ANSWER,
+        "helper": ANSWER,
+        "events": ANSWER,
+        "continued": ANSWER,
+        "report": REPORT,
+    }
     # The first request is that for a report.
     for seen in upstream.requests[2::2]:
         assert_results_arrived(seen.json, is_signed=protocol in SIGNED)
 
 
-def test_a_provider_that_refuses(project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_provider_that_refuses(
+    project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = error(400, "The scripted fault")
     failures: list[Any] = json.loads(node(project, CLIENT + FAILURES, gateway))
@@ -132,7 +140,9 @@ def test_a_provider_that_refuses(project: Path, weather_gateway: WeatherGateway,
     assert len(upstream.requests) == 2
 
 
-def test_a_stream_that_breaks(project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream) -> None:
+def test_a_stream_that_breaks(
+    project: Path, weather_gateway: WeatherGateway, upstream: ScriptedUpstream
+) -> None:
     gateway = weather_gateway()
     upstream.default = cut_stream()
     # It rejects with the event `error` itself.

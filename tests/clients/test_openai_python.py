@@ -44,7 +44,11 @@ WEATHER: ChatCompletionToolUnionParam = {
     "function": {
         "name": "weather",
         "description": "The weather of a city",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
     },
 }
 
@@ -76,7 +80,12 @@ def client(kimi: Gateway) -> Iterator[OpenAI]:
 
 def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    frame = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": UPSTREAM_ID}
+    frame = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": UPSTREAM_ID,
+    }
     return {**frame, "choices": [choice]}
 
 
@@ -87,12 +96,16 @@ def calls(*fragments: dict[str, Any]) -> dict[str, Any]:
 # Completions
 
 
-def test_sr_069b_the_example_of_the_reference(launched: Gateway, upstream: ScriptedUpstream) -> None:
+def test_sr_069b_the_example_of_the_reference(
+    launched: Gateway, upstream: ScriptedUpstream
+) -> None:
     """SR-069b, and SR-042 to SR-049 for the answer."""
     upstream.default = completion("Hello! How can I help you today?")
     # As in the reference, except for the address.
     with OpenAI(base_url=launched.base_url, api_key="not-needed") as client:
-        response = client.chat.completions.create(model="kimi-k2", messages=[{"role": "user", "content": "Hello!"}])
+        response = client.chat.completions.create(
+            model="kimi-k2", messages=[{"role": "user", "content": "Hello!"}]
+        )
 
     assert response.choices[0].message.content == "Hello! How can I help you today?"
     assert response.id
@@ -102,7 +115,10 @@ def test_sr_069b_the_example_of_the_reference(launched: Gateway, upstream: Scrip
     assert (response.choices[0].index, response.choices[0].message.role) == (0, "assistant")
     assert response.choices[0].finish_reason == "stop"
     assert response.usage is not None
-    assert response.usage.total_tokens == response.usage.prompt_tokens + response.usage.completion_tokens
+    assert (
+        response.usage.total_tokens
+        == response.usage.prompt_tokens + response.usage.completion_tokens
+    )
 
 
 def test_sr_005_sr_007_upstream_gets_its_own_key_and_model_id(
@@ -120,19 +136,30 @@ def test_sr_069b_async(kimi: Gateway, upstream: ScriptedUpstream) -> None:
     upstream.default = completion("Hello, async!")
 
     async def ask() -> list[str | None]:
-        async with AsyncOpenAI(base_url=kimi.base_url, api_key="not-needed", max_retries=0, timeout=20) as client:
-            asking = [client.chat.completions.create(model="kimi-k2", messages=HELLO) for _ in range(10)]
-            return [response.choices[0].message.content for response in await asyncio.gather(*asking)]
+        async with AsyncOpenAI(
+            base_url=kimi.base_url, api_key="not-needed", max_retries=0, timeout=20
+        ) as client:
+            asking = [
+                client.chat.completions.create(model="kimi-k2", messages=HELLO) for _ in range(10)
+            ]
+            return [
+                response.choices[0].message.content for response in await asyncio.gather(*asking)
+            ]
 
     assert asyncio.run(ask()) == ["Hello, async!"] * 10
 
 
 def test_sr_042_ids_differ(client: OpenAI) -> None:
-    assert len({client.chat.completions.create(model="kimi-k2", messages=HELLO).id for _ in range(10)}) == 10
+    assert (
+        len({client.chat.completions.create(model="kimi-k2", messages=HELLO).id for _ in range(10)})
+        == 10
+    )
 
 
 def test_sr_024_enable_thinking_by_extra_body(client: OpenAI, upstream: ScriptedUpstream) -> None:
-    client.chat.completions.create(model="kimi-k2", messages=HELLO, extra_body={"enable_thinking": True})
+    client.chat.completions.create(
+        model="kimi-k2", messages=HELLO, extra_body={"enable_thinking": True}
+    )
     assert upstream.wait_for_request().json["enable_thinking"] is True
 
 
@@ -164,7 +191,9 @@ def test_sr_026_parameters_pass_through(client: OpenAI, upstream: ScriptedUpstre
 
 
 def test_sr_027_null_is_absent(client: OpenAI) -> None:
-    response = client.chat.completions.create(model="kimi-k2", messages=HELLO, temperature=None, stop=None)
+    response = client.chat.completions.create(
+        model="kimi-k2", messages=HELLO, temperature=None, stop=None
+    )
     assert response.choices[0].message.content
 
 
@@ -201,11 +230,18 @@ def test_sr_053_sr_054_stream(client: OpenAI, upstream: ScriptedUpstream) -> Non
     with client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=True) as stream:
         assert stream.response.headers["content-type"].partition(";")[0] == "text/event-stream"
         chunks = list(stream)
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello! How can I help you today?"
+    assert (
+        "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        == "Hello! How can I help you today?"
+    )
     assert chunks[0].choices[0].delta.role == "assistant"
-    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices[0].finish_reason] == ["stop"]
+    assert [
+        chunk.choices[0].finish_reason for chunk in chunks if chunk.choices[0].finish_reason
+    ] == ["stop"]
     assert chunks[-1].choices[0].finish_reason == "stop"
-    assert {(chunk.object, chunk.model) for chunk in chunks} == {("chat.completion.chunk", "kimi-k2")}
+    assert {(chunk.object, chunk.model) for chunk in chunks} == {
+        ("chat.completion.chunk", "kimi-k2")
+    }
     assert len({(chunk.id, chunk.created) for chunk in chunks}) == 1
 
 
@@ -216,7 +252,9 @@ def test_sr_055_no_usage_unless_requested(client: OpenAI) -> None:
 
 def test_sr_055_stream_with_usage(client: OpenAI) -> None:
     options: openai.types.chat.ChatCompletionStreamOptionsParam = {"include_usage": True}
-    asking = client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=True, stream_options=options)
+    asking = client.chat.completions.create(
+        model="kimi-k2", messages=HELLO, stream=True, stream_options=options
+    )
     with asking as stream:
         *chunks, last = stream
     assert last.choices == []
@@ -229,14 +267,20 @@ def test_sr_053_async_stream(kimi: Gateway, upstream: ScriptedUpstream) -> None:
     upstream.default = completion("One two three")
 
     async def ask() -> list[str]:
-        async with AsyncOpenAI(base_url=kimi.base_url, api_key="not-needed", max_retries=0, timeout=20) as client:
-            stream = await client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=True)
+        async with AsyncOpenAI(
+            base_url=kimi.base_url, api_key="not-needed", max_retries=0, timeout=20
+        ) as client:
+            stream = await client.chat.completions.create(
+                model="kimi-k2", messages=HELLO, stream=True
+            )
             return [chunk.choices[0].delta.content or "" async for chunk in stream]
 
     assert "".join(asyncio.run(ask())) == "One two three"
 
 
-def test_sr_060_chunks_arrive_as_soon_as_they_are_sent(client: OpenAI, upstream: ScriptedUpstream) -> None:
+def test_sr_060_chunks_arrive_as_soon_as_they_are_sent(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
     go = threading.Event()
     upstream.script(
         Reply(
@@ -247,14 +291,20 @@ def test_sr_060_chunks_arrive_as_soon_as_they_are_sent(client: OpenAI, upstream:
         )
     )
     with client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=True) as stream:
-        words = (chunk.choices[0].delta.content for chunk in stream if chunk.choices[0].delta.content)
+        words = (
+            chunk.choices[0].delta.content for chunk in stream if chunk.choices[0].delta.content
+        )
         assert next(words) == "first"
         go.set()
         assert list(words) == [" second"]
 
 
-def test_sr_058_a_stream_that_breaks_off_is_an_error(client: OpenAI, upstream: ScriptedUpstream) -> None:
-    upstream.default = Reply(events(chunk({"role": "assistant", "content": ""}), chunk({"content": "Half"})), Close())
+def test_sr_058_a_stream_that_breaks_off_is_an_error(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
+    upstream.default = Reply(
+        events(chunk({"role": "assistant", "content": ""}), chunk({"content": "Half"})), Close()
+    )
     finished: list[str | None] = []
     with client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=True) as stream:
         assert stream.response.status_code == 200
@@ -266,13 +316,19 @@ def test_sr_058_a_stream_that_breaks_off_is_an_error(client: OpenAI, upstream: S
 def test_sr_059_a_client_that_breaks_out_of_a_stream_releases_the_upstream(
     client: OpenAI, upstream: ScriptedUpstream
 ) -> None:
-    upstream.script(Reply(events(chunk({"role": "assistant", "content": ""}), chunk({"content": "Half"})), Stall()))
+    upstream.script(
+        Reply(
+            events(chunk({"role": "assistant", "content": ""}), chunk({"content": "Half"})), Stall()
+        )
+    )
     with client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=True) as stream:
         next(iter(stream))
     upstream.wait_for_request().wait_closed()
 
 
-def test_sr_057_a_failure_before_the_first_chunk_has_a_status(client: OpenAI, upstream: ScriptedUpstream) -> None:
+def test_sr_057_a_failure_before_the_first_chunk_has_a_status(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
     upstream.default = error(500)
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model="kimi-k2", messages=HELLO, stream=True)
@@ -280,7 +336,9 @@ def test_sr_057_a_failure_before_the_first_chunk_has_a_status(client: OpenAI, up
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_sr_064_a_permanent_failure_is_not_retried(kimi: Gateway, upstream: ScriptedUpstream, stream: bool) -> None:
+def test_sr_064_a_permanent_failure_is_not_retried(
+    kimi: Gateway, upstream: ScriptedUpstream, stream: bool
+) -> None:
     """SR-063: why it failed is in the body."""
     upstream.default = error(401, "Who are you?")
     with (
@@ -309,18 +367,37 @@ def test_sr_064_a_bad_request_is_not_retried(kimi: Gateway, upstream: ScriptedUp
 
 def test_sr_032_sr_040_tools_round_trip(client: OpenAI, upstream: ScriptedUpstream) -> None:
     asked = [
-        {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Turin"}'}},
-        {"id": "call_2", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Łódź"}'}},
+        {
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city":"Turin"}'},
+        },
+        {
+            "id": "call_2",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city":"Łódź"}'},
+        },
     ]
     message = {"role": "assistant", "content": None, "tool_calls": asked}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    frame = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": UPSTREAM_ID}
-    upstream.script(json_body({**frame, "choices": [choice], "usage": usage}), completion("Sunny in both."))
+    frame = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": UPSTREAM_ID,
+    }
+    upstream.script(
+        json_body({**frame, "choices": [choice], "usage": usage}), completion("Sunny in both.")
+    )
 
     messages = list(HELLO)
     first = client.chat.completions.create(
-        model="kimi-k2", messages=messages, tools=[WEATHER], tool_choice="auto", parallel_tool_calls=True
+        model="kimi-k2",
+        messages=messages,
+        tools=[WEATHER],
+        tool_choice="auto",
+        parallel_tool_calls=True,
     )
     assert first.choices[0].finish_reason == "tool_calls"
     reply = first.choices[0].message
@@ -336,7 +413,10 @@ def test_sr_032_sr_040_tools_round_trip(client: OpenAI, upstream: ScriptedUpstre
     assert (sent_first["tools"], sent_first["tool_choice"]) == ([WEATHER], "auto")
     assert sent_first["parallel_tool_calls"] is True
     assert sent_second["messages"][1]["tool_calls"] == asked
-    assert [message["tool_call_id"] for message in sent_second["messages"][2:]] == ["call_1", "call_2"]
+    assert [message["tool_call_id"] for message in sent_second["messages"][2:]] == [
+        "call_1",
+        "call_2",
+    ]
 
 
 def test_sr_056_streamed_parallel_tool_calls(client: OpenAI, upstream: ScriptedUpstream) -> None:
@@ -344,11 +424,28 @@ def test_sr_056_streamed_parallel_tool_calls(client: OpenAI, upstream: ScriptedU
     upstream.script(
         events(
             chunk({"role": "assistant", "content": None}),
-            calls({"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}),
+            calls(
+                {
+                    "index": 0,
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": ""},
+                }
+            ),
             calls({"index": 0, "function": {"arguments": '{"city":'}}),
-            calls({"index": 1, "id": "call_2", "type": "function", "function": {"name": "weather", "arguments": ""}}),
+            calls(
+                {
+                    "index": 1,
+                    "id": "call_2",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": ""},
+                }
+            ),
             calls({"index": 1, "function": {"arguments": '{"city":"Łó'}}),
-            calls({"index": 0, "function": {"arguments": '"Turin"}'}}, {"index": 1, "function": {"arguments": 'dź"}'}}),
+            calls(
+                {"index": 0, "function": {"arguments": '"Turin"}'}},
+                {"index": 1, "function": {"arguments": 'dź"}'}},
+            ),
             chunk({}, "tool_calls"),
             "[DONE]",
         )
@@ -422,15 +519,21 @@ def test_sr_012_a_bad_parameter(client: OpenAI, upstream: ScriptedUpstream) -> N
     assert upstream.requests == []
 
 
-def test_sr_068_the_providers_own_error_for_an_invalid_request(client: OpenAI, upstream: ScriptedUpstream) -> None:
-    upstream.default = error(400, "Too many tokens", param="messages", code="context_length_exceeded")
+def test_sr_068_the_providers_own_error_for_an_invalid_request(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
+    upstream.default = error(
+        400, "Too many tokens", param="messages", code="context_length_exceeded"
+    )
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="kimi-k2", messages=HELLO)
     assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
     assert caught.value.response.json()["error"]["message"] == "Too many tokens"
 
 
-def test_sr_059_a_client_that_times_out_releases_the_upstream(client: OpenAI, upstream: ScriptedUpstream) -> None:
+def test_sr_059_a_client_that_times_out_releases_the_upstream(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
     upstream.default = Reply(Stall())
     with pytest.raises(openai.APITimeoutError):
         client.chat.completions.create(model="kimi-k2", messages=HELLO, timeout=2)
@@ -476,17 +579,32 @@ def test_embeddings_in_each_encoding(client: OpenAI, upstream: ScriptedUpstream)
     """By default the client requests base64, and decodes it."""
     upstream.default = embeddings()
     by_default = client.embeddings.create(model="kimi-k2", input=["one", "two"])
-    as_numbers = client.embeddings.create(model="kimi-k2", input=["one", "two"], encoding_format="float")
+    as_numbers = client.embeddings.create(
+        model="kimi-k2", input=["one", "two"], encoding_format="float"
+    )
     as_base64 = client.embeddings.create(model="kimi-k2", input="one", encoding_format="base64")
     expected = [vector_of("one"), vector_of("two")]
     assert [each.embedding for each in by_default.data] == expected
     assert [each.embedding for each in as_numbers.data] == expected
-    assert list(struct.unpack("<4f", base64.b64decode(str(as_base64.data[0].embedding)))) == expected[0]
-    assert (by_default.model, by_default.object, by_default.usage.total_tokens) == ("kimi-k2", "list", 2)
-    assert [seen.json.get("encoding_format") for seen in upstream.requests] == ["base64", None, "base64"]
+    assert (
+        list(struct.unpack("<4f", base64.b64decode(str(as_base64.data[0].embedding))))
+        == expected[0]
+    )
+    assert (by_default.model, by_default.object, by_default.usage.total_tokens) == (
+        "kimi-k2",
+        "list",
+        2,
+    )
+    assert [seen.json.get("encoding_format") for seen in upstream.requests] == [
+        "base64",
+        None,
+        "base64",
+    ]
 
 
-def test_embeddings_of_tokens_and_of_fewer_dimensions(client: OpenAI, upstream: ScriptedUpstream) -> None:
+def test_embeddings_of_tokens_and_of_fewer_dimensions(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
     upstream.default = embeddings()
     tokens = client.embeddings.create(model="kimi-k2", input=[[1, 2], [3]])
     assert [each.embedding for each in tokens.data] == [vector_of([1, 2]), vector_of([3])]

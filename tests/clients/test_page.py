@@ -89,7 +89,10 @@ def test_the_settings_of_codex_are_those_of_its_test() -> None:
     example = tomllib.loads(codex.EXAMPLE.read_text("utf-8"))
     documented = tomllib.loads(block("Codex"))
     assert documented["model_providers"] == example["model_providers"]
-    assert (documented["model"], documented["model_provider"]) == (example["model"], example["model_provider"])
+    assert (documented["model"], documented["model_provider"]) == (
+        example["model"],
+        example["model_provider"],
+    )
 
 
 def test_the_settings_of_opencode_are_those_of_its_test() -> None:
@@ -123,7 +126,9 @@ def test_every_tested_client_is_on_the_page() -> None:
         "openai_python": "`openai` for Python",
         "pydantic_ai": "pydantic-ai",
     }
-    tested = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")} - {"page"}
+    tested = {
+        path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")
+    } - {"page"}
     assert tested == set(pages)
     for name, text in pages.items():
         assert text in PAGE, name

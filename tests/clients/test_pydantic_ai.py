@@ -100,7 +100,9 @@ report(*[failing(model, stream) for model in MODELS[1:4] for stream in STREAMS])
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return environment(tmp_path_factory, "pydantic-ai", "pydantic-ai-slim[openai,anthropic]==2.68.*")
+    return environment(
+        tmp_path_factory, "pydantic-ai", "pydantic-ai-slim[openai,anthropic]==2.68.*"
+    )
 
 
 @pytest.fixture
@@ -114,14 +116,18 @@ def gateway(weather_gateway: WeatherGateway) -> Callable[[str], Gateway]:
 def test_a_turn_with_tools(
     python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream, protocol: str
 ) -> None:
-    assert run_program(python, AGENTS + "report(whole, streamed, structured)", gateway(protocol)) == {
+    assert run_program(
+        python, AGENTS + "report(whole, streamed, structured)", gateway(protocol)
+    ) == {
         "whole": {"answer": [ANSWER] * len(MODELS)},
         "streamed": {"answer": [ANSWER] * len(MODELS)},
         "structured": {"answer": [REPORT] * len(MODELS)},
     }
     results = [seen.json for seen in upstream.requests[1 : 4 * len(MODELS) : 2]]
     for model, request in zip(MODELS * 2, results, strict=True):
-        assert_results_arrived(request, is_signed=protocol != "chat" and model not in WITHOUT_SIGNATURES)
+        assert_results_arrived(
+            request, is_signed=protocol != "chat" and model not in WITHOUT_SIGNATURES
+        )
         assert "<think>" not in json.dumps(request)
 
 
@@ -132,7 +138,9 @@ def test_a_profile_lets_an_unknown_model_have_its_signatures(
     assert_results_arrived(upstream.requests[1].json, is_signed=True)
 
 
-def test_a_provider_that_refuses(python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream) -> None:
+def test_a_provider_that_refuses(
+    python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream
+) -> None:
     served = gateway("chat")
     upstream.default = error(400, "The scripted fault")
     outcomes = run_program(python, AGENTS + "STREAMS = (False, True)" + FAILURES, served)
@@ -142,7 +150,9 @@ def test_a_provider_that_refuses(python: Path, gateway: Callable[[str], Gateway]
     assert len(upstream.requests) == len(outcomes) == 6
 
 
-def test_a_stream_that_breaks(python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream) -> None:
+def test_a_stream_that_breaks(
+    python: Path, gateway: Callable[[str], Gateway], upstream: ScriptedUpstream
+) -> None:
     served = gateway("chat")
     upstream.default = cut_stream()
     outcomes = run_program(python, AGENTS + "STREAMS = (True,)" + FAILURES, served)

@@ -68,7 +68,14 @@ def test_the_kind_follows_from_status_and_body(status: int, body: Any, kind: Err
 
 def test_the_providers_message_type_param_and_code_are_kept() -> None:
     """SR-068."""
-    body = {"error": {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "c"}}
+    body = {
+        "error": {
+            "message": "too long",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "c",
+        }
+    }
     error = classify(400, {}, json.dumps(body).encode())
     members = (error.message, error.type, error.param, error.code)
     assert members == ("too long", "invalid_request_error", "messages", "c")
@@ -77,8 +84,14 @@ def test_the_providers_message_type_param_and_code_are_kept() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"reason": "no capacity", "hint": 5}, 'The provider answered HTTP 400: {"reason":"no capacity","hint":5}'),
-        ({"data": {"error": {"message": "x"}}}, 'The provider answered HTTP 400: {"data":{"error":{"message":"x"}}}'),
+        (
+            {"reason": "no capacity", "hint": 5},
+            'The provider answered HTTP 400: {"reason":"no capacity","hint":5}',
+        ),
+        (
+            {"data": {"error": {"message": "x"}}},
+            'The provider answered HTTP 400: {"data":{"error":{"message":"x"}}}',
+        ),
         ({"reason": "x" * 1000}, f'The provider answered HTTP 400: {{"reason":"{"x" * 289}'),
         ({}, "The provider answered HTTP 400"),
         (None, "The provider answered HTTP 400"),
@@ -94,7 +107,11 @@ def test_the_error_behind_a_router_needs_no_message_of_the_routers() -> None:
 
 
 def test_the_location_of_a_validation_error_becomes_the_param() -> None:
-    body = {"detail": [{"type": "missing", "loc": ["body", "messages", 0, "role"], "msg": "Field required"}]}
+    body = {
+        "detail": [
+            {"type": "missing", "loc": ["body", "messages", 0, "role"], "msg": "Field required"}
+        ]
+    }
     error = classify(422, {}, json.dumps(body).encode())
     assert (error.message, error.param) == ("Field required", "messages.0.role")
 
@@ -124,7 +141,13 @@ def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: flo
 
 
 def test_googles_retry_info_is_read() -> None:
-    body = {"error": {"code": 429, "message": "x", "details": [{"@type": "RetryInfo", "retryDelay": "34s"}]}}
+    body = {
+        "error": {
+            "code": 429,
+            "message": "x",
+            "details": [{"@type": "RetryInfo", "retryDelay": "34s"}],
+        }
+    }
     assert classify(429, {}, json.dumps(body).encode()).retry_after == 34.0
 
 
@@ -158,7 +181,9 @@ waits = st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.t
 
 
 @given(st.integers(200, 599), waits, st.binary())
-def test_arbitrary_responses_can_be_classified(status: int, headers: dict[str, str], body: bytes) -> None:
+def test_arbitrary_responses_can_be_classified(
+    status: int, headers: dict[str, str], body: bytes
+) -> None:
     assert classify(status, headers, body).kind in ErrorKind
 
 
@@ -166,7 +191,10 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["error", "message", "detail", "code", "type", "metadata", "details"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "detail", "code", "type", "metadata", "details"]),
+            inner,
+        )
     ),
     max_leaves=12,
 )

@@ -30,7 +30,9 @@ FORMS = {
     "HTML, all escaped": re.sub(r"[^\w-]", lambda found: f"&#{ord(found[0])};", KEY),
     "HTML, in hexadecimal": re.sub(r"[^\w-]", lambda found: f"&#x{ord(found[0]):X};", KEY),
     "JSON": json.dumps(KEY)[1:-1],
-    "JSON, safe in HTML": re.sub("[<>&='+]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(KEY)[1:-1]),
+    "JSON, safe in HTML": re.sub(
+        "[<>&='+]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(KEY)[1:-1]
+    ),
     "base64": base64.b64encode(KEY.encode()).decode(),
     "base64url": base64.urlsafe_b64encode(KEY.encode()).decode().rstrip("="),
 }
@@ -42,7 +44,9 @@ def test_a_key_is_redacted_in_each_form(form: str) -> None:
     assert redacted.startswith("before ")
     assert redacted.endswith(" after")
     assert MASK in redacted
-    assert len(redacted) <= len("before *** after") + 2  # base64 may keep a character that is nearly all padding
+    assert (
+        len(redacted) <= len("before *** after") + 2
+    )  # base64 may keep a character that is nearly all padding
 
 
 @pytest.mark.parametrize("user", ["", "u", "us", "use"])
@@ -52,7 +56,11 @@ def test_a_key_is_redacted_at_each_offset_in_base64(user: str) -> None:
     assert len(Redactor([Secret(KEY)])(encoded)) < 20
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=20, max_size=60), st.binary(max_size=5), st.binary(max_size=5))
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=20, max_size=60),
+    st.binary(max_size=5),
+    st.binary(max_size=5),
+)
 def test_any_key_is_redacted_in_base64(key: str, before: bytes, after: bytes) -> None:
     encoded = base64.b64encode(before + key.encode() + after).decode()
     rest = len(Redactor([Secret(key)])(encoded).replace(MASK, ""))
@@ -75,7 +83,9 @@ ESCAPES: tuple[Callable[[str], str], ...] = (
 
 
 @given(st.lists(st.sampled_from(ESCAPES), min_size=len(KEY), max_size=len(KEY)))
-def test_a_key_is_redacted_whichever_of_its_characters_are_escaped(escapes: list[Callable[[str], str]]) -> None:
+def test_a_key_is_redacted_whichever_of_its_characters_are_escaped(
+    escapes: list[Callable[[str], str]],
+) -> None:
     """Templates escape `/` but not `+`, or the other way round; and a text may be escaped twice."""
     escaped = "".join(escape(character) for escape, character in zip(escapes, KEY, strict=True))
     assert Redactor([Secret(KEY)])(f"before {escaped} after") == f"before {MASK} after"

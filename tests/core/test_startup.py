@@ -36,7 +36,9 @@ EMBEDDED = ("local", "local-embeddings")
 
 
 def enabled(startup: Startup) -> list[str]:
-    return [item.id for item in startup.configured if item.disabled is None and item.id not in EMBEDDED]
+    return [
+        item.id for item in startup.configured if item.disabled is None and item.id not in EMBEDDED
+    ]
 
 
 def write(path: Path, *names: str, **more: object) -> None:
@@ -91,10 +93,15 @@ def test_declared_types_and_one_file_plugins_are_relative_to_plugins_toml(home: 
     (home / "conf" / "plugins.toml").write_text(
         '[plugins]\nload = ["mine.py"]\n[types.acme]\nextends = "mine"\ntitle = "Acme"\n'
     )
-    (home / "llms.json").write_text('{"providers": {"a": {"type": "acme", "api_key": "secret-1", "models": ["m"]}}}')
+    (home / "llms.json").write_text(
+        '{"providers": {"a": {"type": "acme", "api_key": "secret-1", "models": ["m"]}}}'
+    )
     startup = started(home, LLMS_PLUGINS_PATH="conf/plugins.toml")
     (item,) = startup.configured
-    assert (item.provider.spec.title, item.provider.settings.base_url) == ("Acme", "http://localhost:1")
+    assert (item.provider.spec.title, item.provider.settings.base_url) == (
+        "Acme",
+        "http://localhost:1",
+    )
     assert startup.host.origin(item.provider.spec) == "[types] of conf/plugins.toml"
 
 

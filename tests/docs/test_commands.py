@@ -61,7 +61,11 @@ trap '[ -z "$server" ] || kill "$server"' EXIT
 #: The beginnings of the names of variables that are kept.
 KEPT = ("UV_", "PIP_", "SSL_", "XDG_", "LLMS_CACHE")
 
-MODELS: dict[str, Any] = {"kimi-k2": "kimi-k2", "gpt-4o-mini": "gpt-4o-mini", "our-deployment": "our-deployment"}
+MODELS: dict[str, Any] = {
+    "kimi-k2": "kimi-k2",
+    "gpt-4o-mini": "gpt-4o-mini",
+    "our-deployment": "our-deployment",
+}
 
 
 #: What is typed on a page's commands.
@@ -115,9 +119,16 @@ def with_environment(world: World, folders: pytest.TempPathFactory | None = None
     path = world.folder.parent / "environment"
     subprocess.run([sys.executable, "-m", "venv", path], check=True)
     if folders is not None:
-        command = [str(path / "bin" / "pip"), "install", "--quiet", *map(str, wheels(folders).glob("*.whl"))]
+        command = [
+            str(path / "bin" / "pip"),
+            "install",
+            "--quiet",
+            *map(str, wheels(folders).glob("*.whl")),
+        ]
         subprocess.run(command, env=world.environment, check=True, capture_output=True)
-    return world._replace(environment={**world.environment, "PATH": f"{path / 'bin'}:{world.environment['PATH']}"})
+    return world._replace(
+        environment={**world.environment, "PATH": f"{path / 'bin'}:{world.environment['PATH']}"}
+    )
 
 
 def free_port() -> int:
@@ -183,7 +194,9 @@ def test_the_commands_of_a_page_work_in_their_order(
 def test_the_commands_of_the_readme_work_in_their_order(world: World) -> None:
     """In a clone and an empty virtual environment, as a newcomer has them."""
     clone = world.folder / "llms"
-    ignored = shutil.ignore_patterns(".git", ".venv", "node_modules", ".*_cache", ".hypothesis", "_site", "*.egg-info")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "node_modules", ".*_cache", ".hypothesis", "_site", "*.egg-info"
+    )
     shutil.copytree(ROOT, clone, ignore=ignored)
     (world.home / ".llms" / "llms.json").unlink()
     printed = run(script_of(ROOT / "README.md", world.port), with_environment(world), clone)
@@ -192,7 +205,9 @@ def test_the_commands_of_the_readme_work_in_their_order(world: World) -> None:
 
 def test_whatever_is_not_run_is_in_a_page() -> None:
     commands = "\n".join(
-        block for page in [ROOT / "README.md", *pages()] for block in BLOCK.findall(page.read_text("utf-8"))
+        block
+        for page in [ROOT / "README.md", *pages()]
+        for block in BLOCK.findall(page.read_text("utf-8"))
     )
     for beginning in NOT_RUN:
         assert re.search(rf"^{re.escape(beginning)}", commands, re.MULTILINE), beginning

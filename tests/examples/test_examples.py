@@ -39,15 +39,21 @@ def failover(folder: Path, failure: str, commit: str = "content") -> Iterator[op
         path.write_text(text, "utf-8")
     plugins = (folder / "plugins.toml").read_text("utf-8").replace('"content"', f'"{commit}"')
     with ExitStack() as ended:
-        providers = subprocess.Popen([sys.executable, folder / "providers.py", failure], stderr=subprocess.DEVNULL)
+        providers = subprocess.Popen(
+            [sys.executable, folder / "providers.py", failure], stderr=subprocess.DEVNULL
+        )
         ended.callback(providers.wait)
         ended.callback(providers.kill)
-        gateway = ChildGateway(folder, json.loads((folder / "llms.json").read_text("utf-8")), plugins, (), {})
+        gateway = ChildGateway(
+            folder, json.loads((folder / "llms.json").read_text("utf-8")), plugins, (), {}
+        )
         ended.callback(gateway.stop)
         gateway.wait_ready()
         for port in ports.values():
             wait_for(int(port))
-        yield ended.enter_context(openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0))
+        yield ended.enter_context(
+            openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0)
+        )
 
 
 def wait_for(port: int) -> None:
@@ -62,8 +68,12 @@ def wait_for(port: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("failure", "kind"), [("unavailable", "overloaded"), ("silent", "timeout")])
-def test_the_second_provider_answers_in_place_of_the_first(tmp_path: Path, failure: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("failure", "kind"), [("unavailable", "overloaded"), ("silent", "timeout")]
+)
+def test_the_second_provider_answers_in_place_of_the_first(
+    tmp_path: Path, failure: str, kind: str
+) -> None:
     with failover(tmp_path / "example", failure) as client:
         raw = client.chat.completions.with_raw_response.create(
             model="demo", messages=[{"role": "user", "content": "Hello!"}]
@@ -104,7 +114,9 @@ def test_a_plugin_in_one_file(tmp_path: Path, upstream: ScriptedUpstream) -> Non
     try:
         gateway.wait_ready()
         with openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0) as client:
-            answer = client.chat.completions.create(model="demo", messages=[{"role": "user", "content": "Hello!"}])
+            answer = client.chat.completions.create(
+                model="demo", messages=[{"role": "user", "content": "Hello!"}]
+            )
     finally:
         gateway.stop()
     assert answer.choices[0].message.content == "Hello!"

@@ -63,15 +63,55 @@ SEEDS: tuple[bytes, ...] = (
     b"HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive\r\n\r\nHello",
     b"HTTP/1.0 200 OK\r\n\r\nto the end",
     b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\n{}",
-    OK + b"content-encoding: gzip\r\ncontent-length: 38\r\n\r\n" + gzip.compress(b"Hello! " * 20, mtime=0).ljust(38),
-    CHUNKED + b"content-encoding: gzip\r\n\r\n17\r\n" + gzip.compress(b"Hi!", mtime=0) + b"\r\n0\r\n\r\n",
+    OK
+    + b"content-encoding: gzip\r\ncontent-length: 38\r\n\r\n"
+    + gzip.compress(b"Hello! " * 20, mtime=0).ljust(38),
+    CHUNKED
+    + b"content-encoding: gzip\r\n\r\n17\r\n"
+    + gzip.compress(b"Hi!", mtime=0)
+    + b"\r\n0\r\n\r\n",
 )
 
 TOKENS: tuple[bytes, ...] = (
-    *(b"\r\n", b"\r", b"\n", b"\0", b" ", b"\t", b":", b",", b";", b"-", b"+", b"0", b"1", b"9", b"f", b"0x", b"\xff"),
-    *(b"\r\n\r\n", b"\n\n", b"\r\n ", b"0\r\n\r\n", b"ffffffffffffffff\r\n", b"10000000000000000\r\n", b"\x0b", b'"'),
-    *(b"content-length: 2\r\n", b"content-length: -1\r\n", b"Content-Length: 99999999999999999999\r\n"),
-    *(b"transfer-encoding: chunked\r\n", b"transfer-encoding: gzip, chunked\r\n", b"Transfer-Encoding: identity\r\n"),
+    *(
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"\0",
+        b" ",
+        b"\t",
+        b":",
+        b",",
+        b";",
+        b"-",
+        b"+",
+        b"0",
+        b"1",
+        b"9",
+        b"f",
+        b"0x",
+        b"\xff",
+    ),
+    *(
+        b"\r\n\r\n",
+        b"\n\n",
+        b"\r\n ",
+        b"0\r\n\r\n",
+        b"ffffffffffffffff\r\n",
+        b"10000000000000000\r\n",
+        b"\x0b",
+        b'"',
+    ),
+    *(
+        b"content-length: 2\r\n",
+        b"content-length: -1\r\n",
+        b"Content-Length: 99999999999999999999\r\n",
+    ),
+    *(
+        b"transfer-encoding: chunked\r\n",
+        b"transfer-encoding: gzip, chunked\r\n",
+        b"Transfer-Encoding: identity\r\n",
+    ),
     *(
         b"transfer-encoding:\tchunked\t\r\n",
         b"connection: close\r\n",
@@ -84,7 +124,12 @@ TOKENS: tuple[bytes, ...] = (
         b"content-encoding: gzip, gzip\r\n",
         b"HTTP/1.1 200 ",
     ),
-    *(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/2 200\r\n", OK, OK + b"content-length: 8\r\n\r\nsmuggled"),
+    *(
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/2 200\r\n",
+        OK,
+        OK + b"content-length: 8\r\n\r\nsmuggled",
+    ),
     *(b"x-a: " + b"y" * 70_000 + b"\r\n", b"x-a: b\r\n" * 9000, b"y" * 300_000),
 )
 
@@ -234,7 +279,9 @@ class Reference(NamedTuple):
 def read_with_h11(wire: bytes, *, ended: bool) -> Reference | None:
     """Return what h11 reads; None if it rejects the response."""
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=128 * 1024)
-    client.send(h11.Request(method="POST", target="/v1", headers=[("host", "a"), ("content-length", "0")]))
+    client.send(
+        h11.Request(method="POST", target="/v1", headers=[("host", "a"), ("content-length", "0")])
+    )
     client.send(h11.EndOfMessage())
     status = 0
     body = b""
@@ -359,7 +406,9 @@ class Case:
             self.outcome = "read, h11 rejects"
             return
         if (reference.status, reference.body) != read:
-            raise Failed(f"h11 reads {reference.status}, {reference.body!r:.500}, and not {read!r:.500}")
+            raise Failed(
+                f"h11 reads {reference.status}, {reference.body!r:.500}, and not {read!r:.500}"
+            )
         if reference.surplus.strip(b"\r\n") and used is not None and not used.closed:
             raise Failed(f"the connection is kept although {reference.surplus!r:.100} follows")
 
@@ -370,7 +419,9 @@ class Case:
         body = f"{NEXT.decode()} {when}".encode()
         await turns(5)
         if self._engine.written:
-            await self._engine.written[-1].receive(OK + b"content-length: %d\r\n\r\n" % len(body) + body)
+            await self._engine.written[-1].receive(
+                OK + b"content-length: %d\r\n\r\n" % len(body) + body
+            )
         await turns()
         if not task.done():
             task.cancel()
@@ -421,7 +472,9 @@ async def fuzz(seconds: float, seed: int, only: int | None) -> int:
         number += 1
     elapsed = time.monotonic() - start
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    sys.stdout.write(f"{sum(outcomes.values())} cases in {elapsed:.0f} s ({counts}); {failures} failed\n")
+    sys.stdout.write(
+        f"{sum(outcomes.values())} cases in {elapsed:.0f} s ({counts}); {failures} failed\n"
+    )
     return failures
 
 

@@ -32,7 +32,9 @@ class AcmeServer:
         # http.server creates a handler for each request: class attributes are its only connection to the server.
         handler = type("Handler", (_Handler,), vars(self).copy())
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="acme", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), name="acme", daemon=True
+        )
 
     @property
     def base_url(self) -> str:
@@ -42,7 +44,12 @@ class AcmeServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=10)
@@ -76,7 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif "hot" in last["say"]:
             self._send(400, {"oops": ["too_hot", "The heat must not exceed 2"]})
         elif "rate" in last["say"]:
-            self._send(429, {"oops": ["slow", "Too many requests per minute"]}, {"retry-after": "7"})
+            self._send(
+                429, {"oops": ["slow", "Too many requests per minute"]}, {"retry-after": "7"}
+            )
         elif body["live"]:
             self._stream(_events(body, last), broken="break" in last["say"])
         else:
@@ -115,7 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""
 
-    def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+    def _send(
+        self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"content-type": "application/json", **(headers or {})}.items():
@@ -151,7 +162,9 @@ def _events(body: dict[str, Any], last: dict[str, Any]) -> Iterator[dict[str, An
     if last["by"] == "tool":
         yield {"say": f"Result of {last['ref']}: {last['say']}"}
     elif "weather" in last["say"] and body.get("tools"):
-        yield {"calls": [{"ref": "c-1", "tool": body["tools"][0]["name"], "with": {"city": "Paris"}}]}
+        yield {
+            "calls": [{"ref": "c-1", "tool": body["tools"][0]["name"], "with": {"city": "Paris"}}]
+        }
         yield {"end": "calls", "spent": [11, 5]}
         return
     else:

@@ -14,7 +14,9 @@ from llms_core.middleware import Answered, Call, Forward, Middleware
 async def around(call: Call, forward: Forward) -> Answered:
     """Forward everything but what is known or unwanted."""
     if call.request.model == "unwanted":
-        raise RequestError("This model is not for you", status=403, type="permission_error", code="unwanted")
+        raise RequestError(
+            "This model is not for you", status=403, type="permission_error", code="unwanted"
+        )
     if call.operation.name == "chat" and call.request.messages[-1].content == "What is 1 + 1?":
         return Answered(answer=Completion(_two(call.request.model)))
     caller = "nobody" if call.caller is None else call.caller.name
@@ -23,7 +25,13 @@ async def around(call: Call, forward: Forward) -> Answered:
 
 def _two(model: str) -> bytes:
     choice = {"index": 0, "message": {"role": "assistant", "content": "2"}, "finish_reason": "stop"}
-    body = {"id": "chatcmpl-two", "object": "chat.completion", "created": 0, "model": model, "choices": [choice]}
+    body = {
+        "id": "chatcmpl-two",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [choice],
+    }
     return msgspec.json.encode(body)
 
 

@@ -30,14 +30,18 @@ class Echoes(Protocol):
 
 class EchoAdapter(OpenAICompatible):
     def echo_request(self, text: str) -> UpstreamRequest:
-        return UpstreamRequest(url=f"{self.base_url}/echo", headers=self.headers(), content=text.encode())
+        return UpstreamRequest(
+            url=f"{self.base_url}/echo", headers=self.headers(), content=text.encode()
+        )
 
 
 class Echo(Operation[EchoRequest, str]):
     name = "echo"
     adapter_protocol = Echoes
 
-    def call(self, body: RequestBody[EchoRequest], candidate: Candidate, request_id: str, created: int) -> str:
+    def call(
+        self, body: RequestBody[EchoRequest], candidate: Candidate, request_id: str, created: int
+    ) -> str:
         return body.view.text
 
     def request(self, adapter: Echoes, call: str) -> UpstreamRequest:
@@ -62,7 +66,9 @@ class EchoWriter(StreamWriter):
     keep_alive = b": waiting\n\n"
 
     def write(self, chunks: Sequence[Chunk]) -> bytes:
-        return b"".join(b"event: word\ndata: %b\n\n" % chunk.data for chunk in chunks if chunk.content)
+        return b"".join(
+            b"event: word\ndata: %b\n\n" % chunk.data for chunk in chunks if chunk.content
+        )
 
     def end(self) -> bytes:
         return b"event: finished\ndata: {}\n\n"

@@ -24,7 +24,10 @@ from tests.plugin.acme_server import KEY, AcmeServer
 PROJECT = Path(__file__).parent / "acme"
 WEATHER: ChatCompletionFunctionToolParam = {
     "type": "function",
-    "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "function": {
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
 }
 NO_RETRIES = "[routing.retry]\nattempts = 0\n[routing.breaker]\nfailures = 100\n"
 
@@ -69,11 +72,19 @@ def config(acme: AcmeServer, second: ScriptedUpstream, **more: object) -> dict[s
     }
     other = {"base_url": second.base_url, "api_key": f"{MARK}second", "models": ["m"]}
     jobs = {"base_url": acme.base_url, "api_key": KEY, "pause": 0.01, "models": ["job"]}
-    return {"providers": {"acme": own, "acme-jobs": jobs, "second": {"type": "openai-compatible", **other}}}
+    return {
+        "providers": {
+            "acme": own,
+            "acme-jobs": jobs,
+            "second": {"type": "openai-compatible", **other},
+        }
+    }
 
 
 @contextmanager
-def serving(environment: Environment, folder: Path, config: dict[str, Any]) -> Iterator[ChildGateway]:
+def serving(
+    environment: Environment, folder: Path, config: dict[str, Any]
+) -> Iterator[ChildGateway]:
     """A gateway of the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "executable", environment.program("python"))
@@ -127,7 +138,11 @@ def test_it_is_listed_with_its_distribution(environment: Environment) -> None:
 def test_text(client: openai.OpenAI, acme: AcmeServer) -> None:
     """Parameters are sent under Acme's names; those that Acme does not have are reported as dropped."""
     answer = client.chat.completions.with_raw_response.create(
-        model="m", messages=user_says("Grüße, Welt! 🌍"), temperature=0.5, max_tokens=99, logit_bias={"1": 1}
+        model="m",
+        messages=user_says("Grüße, Welt! 🌍"),
+        temperature=0.5,
+        max_tokens=99,
+        logit_bias={"1": 1},
     )
     completion = answer.parse()
     assert completion.choices[0].message.content == "Grüße, Welt! 🌍"
@@ -144,10 +159,17 @@ def test_text(client: openai.OpenAI, acme: AcmeServer) -> None:
 
 def test_a_stream(client: openai.OpenAI) -> None:
     with client.chat.completions.create(
-        model="m", messages=user_says("one two three"), stream=True, stream_options={"include_usage": True}
+        model="m",
+        messages=user_says("one two three"),
+        stream=True,
+        stream_options={"include_usage": True},
     ) as stream:
         chunks = list(stream)
-    pieces = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
+    pieces = [
+        chunk.choices[0].delta.content
+        for chunk in chunks
+        if chunk.choices and chunk.choices[0].delta.content
+    ]
     assert pieces == ["one", " two", " three"]
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.total_tokens == 16
@@ -158,22 +180,31 @@ def test_tools(client: openai.OpenAI, acme: AcmeServer, stream: bool) -> None:
     """A whole loop: the call, its result, and the final answer."""
     messages = user_says("What is the weather?")
     if stream:
-        with client.chat.completions.stream(model="m", messages=messages, tools=[WEATHER]) as opened:
+        with client.chat.completions.stream(
+            model="m", messages=messages, tools=[WEATHER]
+        ) as opened:
             message = opened.get_final_completion().choices[0].message
     else:
         message = cast(
-            "Any", client.chat.completions.create(model="m", messages=messages, tools=[WEATHER]).choices[0].message
+            "Any",
+            client.chat.completions.create(model="m", messages=messages, tools=[WEATHER])
+            .choices[0]
+            .message,
         )
     assert message.tool_calls is not None
     (call,) = message.tool_calls
     assert call.id == "c-1"
     assert call.function.name == "get_weather"
     assert json.loads(call.function.arguments) == {"city": "Paris"}
-    assistant = cast("ChatCompletionMessageParam", message.model_dump(exclude_none=True, exclude={"parsed"}))
+    assistant = cast(
+        "ChatCompletionMessageParam", message.model_dump(exclude_none=True, exclude={"parsed"})
+    )
     messages += [assistant, {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
     answer = client.chat.completions.create(model="m", messages=messages, tools=[WEATHER])
     assert answer.choices[0].message.content == "Result of c-1: sunny"
-    assert acme.requests[-1]["lines"][1]["calls"] == [{"ref": "c-1", "tool": "get_weather", "with": {"city": "Paris"}}]
+    assert acme.requests[-1]["lines"][1]["calls"] == [
+        {"ref": "c-1", "tool": "get_weather", "with": {"city": "Paris"}}
+    ]
 
 
 def test_errors(client: openai.OpenAI) -> None:
@@ -192,7 +223,9 @@ def test_errors(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "a stream"])
 def test_failover(client: openai.OpenAI, second: ScriptedUpstream, stream: bool) -> None:
     """The client gets the second provider's answer; a header lists the attempt at Acme."""
-    answer = client.chat.completions.with_raw_response.create(model="m", messages=user_says("fail"), stream=stream)
+    answer = client.chat.completions.with_raw_response.create(
+        model="m", messages=user_says("fail"), stream=stream
+    )
     assert answer.headers["x-llms-provider"] == "second"
     assert "acme;error=overloaded" in answer.headers["x-llms-attempts"]
     parsed: Any = answer.parse()
@@ -206,7 +239,9 @@ def test_failover(client: openai.OpenAI, second: ScriptedUpstream, stream: bool)
 
 def test_a_stream_that_fails(client: openai.OpenAI) -> None:
     """After the first words no other provider is tried, and the client gets an error event."""
-    with client.chat.completions.create(model="m", messages=user_says("break off"), stream=True) as stream:
+    with client.chat.completions.create(
+        model="m", messages=user_says("break off"), stream=True
+    ) as stream:
         assert next(iter(stream)).choices[0].delta.content == "break"
         with pytest.raises(openai.APIError, match="The machine is jammed"):
             list(stream)
@@ -215,7 +250,9 @@ def test_a_stream_that_fails(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "a stream"])
 def test_a_job(client: openai.OpenAI, acme: AcmeServer, stream: bool) -> None:
     """One ticket serves all of them. A stream is the whole answer."""
-    answer: Any = client.chat.completions.create(model="job", messages=user_says("one two three"), stream=stream)
+    answer: Any = client.chat.completions.create(
+        model="job", messages=user_says("one two three"), stream=stream
+    )
     if stream:
         text = "".join(chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices)
     else:
@@ -230,13 +267,19 @@ def test_a_job_whose_ticket_is_not_valid_any_more(client: openai.OpenAI, acme: A
     """Another one is bought, and the client notices nothing."""
     client.chat.completions.create(model="job", messages=user_says("Hello!"))
     acme.tickets.append("acme-ticket-of-somebody-else")
-    answer = client.chat.completions.with_raw_response.create(model="job", messages=user_says("Hello!"))
+    answer = client.chat.completions.with_raw_response.create(
+        model="job", messages=user_says("Hello!")
+    )
     assert answer.headers["x-llms-attempts"] == "acme-jobs;error=auth;status=401, acme-jobs;ok"
 
 
-def test_the_job_of_a_client_that_leaves_is_stopped(client: openai.OpenAI, acme: AcmeServer) -> None:
+def test_the_job_of_a_client_that_leaves_is_stopped(
+    client: openai.OpenAI, acme: AcmeServer
+) -> None:
     with pytest.raises(openai.APITimeoutError):
-        client.with_options(timeout=0.5).chat.completions.create(model="job", messages=user_says("for ever"))
+        client.with_options(timeout=0.5).chat.completions.create(
+            model="job", messages=user_says("for ever")
+        )
     until(lambda: all(job["body"]["lines"][-1]["say"] != "for ever" for job in acme.jobs.values()))
 
 
@@ -267,14 +310,19 @@ def test_uninstalling_it_does_not_affect_other_providers(
         (tmp_path / "llms.json").write_text(json.dumps(config(acme, second)))
         checked = environment.run("llms", "config", "check", "--config", tmp_path / "llms.json")
         assert checked.returncode == 2
-        assert "providers.acme: `type` is missing, and no known provider has the name of this block" in checked.stderr
+        assert (
+            "providers.acme: `type` is missing, and no known provider has the name of this block"
+            in checked.stderr
+        )
         without_acme = config(acme, second, enabled=False)
         del without_acme["providers"]["acme-jobs"]
         with (
             serving(environment, tmp_path, without_acme) as gateway,
             openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0) as client,
         ):
-            answer = client.chat.completions.with_raw_response.create(model="m", messages=user_says("Hello!"))
+            answer = client.chat.completions.with_raw_response.create(
+                model="m", messages=user_says("Hello!")
+            )
             assert answer.headers["x-llms-provider"] == "second"
             with pytest.raises(openai.NotFoundError):
                 client.chat.completions.create(model="alone", messages=user_says("Hello!"))

@@ -19,21 +19,33 @@ KEY = "not-needed-at-all"
 
 def block(upstream: ScriptedUpstream) -> dict[str, object]:
     models = {"m": "m", "unwanted": "m"}
-    return {"type": "openai-compatible", "base_url": upstream.base_url, "api_key": KEY, "models": models}
+    return {
+        "type": "openai-compatible",
+        "base_url": upstream.base_url,
+        "api_key": KEY,
+        "models": models,
+    }
 
 
 def test_a_request_is_changed_and_its_answer_too(served: Serve, upstream: ScriptedUpstream) -> None:
     gateway = served({"providers": {"first": block(upstream)}}, SETTINGS)
     with openai.OpenAI(base_url=gateway.base_url, api_key=KEY) as client:
-        raw = client.chat.completions.with_raw_response.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+        raw = client.chat.completions.with_raw_response.create(
+            model="m", messages=[{"role": "user", "content": "Hi"}]
+        )
     assert raw.headers["x-caller"] == "nobody"
     assert upstream.requests[0].json["user"] == "nobody"
 
 
 def test_a_request_is_refused(served: Serve, upstream: ScriptedUpstream) -> None:
     gateway = served({"providers": {"first": block(upstream)}}, SETTINGS)
-    with openai.OpenAI(base_url=gateway.base_url, api_key=KEY) as client, pytest.raises(openai.PermissionDeniedError):
-        client.chat.completions.create(model="unwanted", messages=[{"role": "user", "content": "Hi"}])
+    with (
+        openai.OpenAI(base_url=gateway.base_url, api_key=KEY) as client,
+        pytest.raises(openai.PermissionDeniedError),
+    ):
+        client.chat.completions.create(
+            model="unwanted", messages=[{"role": "user", "content": "Hi"}]
+        )
     assert not upstream.requests
 
 

@@ -18,7 +18,9 @@ BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "
 
 def example(page: str, folder: Path) -> str:
     """Write the page's first Python block to the file that its comment names; return a plugins.toml that loads it."""
-    found = re.search(r"^```python\n# (\w+\.py)\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S)
+    found = re.search(
+        r"^```python\n# (\w+\.py)\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S
+    )
     assert found is not None
     path = folder / found[1]
     path.write_text(found[2], "utf-8")
@@ -31,7 +33,9 @@ def llms_json(upstream: ScriptedUpstream) -> dict[str, Any]:
 
 
 def ask(gateway: Served, headers: dict[str, str] | None = None, **members: Any) -> httpx.Response:
-    return httpx.post(f"{gateway.base_url}/chat/completions", json={**BODY, **members}, headers=headers)
+    return httpx.post(
+        f"{gateway.base_url}/chat/completions", json={**BODY, **members}, headers=headers
+    )
 
 
 def test_middleware(tmp_path: Path, upstream: ScriptedUpstream) -> None:
@@ -42,7 +46,9 @@ def test_middleware(tmp_path: Path, upstream: ScriptedUpstream) -> None:
 
 
 @pytest.mark.parametrize(("badge", "status"), [(None, 401), ("4711", 200), ("0000", 403)])
-def test_authentication(tmp_path: Path, upstream: ScriptedUpstream, badge: str | None, status: int) -> None:
+def test_authentication(
+    tmp_path: Path, upstream: ScriptedUpstream, badge: str | None, status: int
+) -> None:
     with serve(llms_json(upstream), example("authenticate-callers.md", tmp_path)) as gateway:
         headers = {} if badge is None else {"x-badge": badge}
         assert ask(gateway, headers).status_code == status

@@ -21,7 +21,9 @@ ACME = Path(__file__).parent / "acme"
 # A code block that belongs to a file: an HTML comment with the file's name, then the block.
 BLOCK = re.compile(r"^<!-- (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-FILES = sorted(str(path.relative_to(ACME)) for path in ACME.rglob("*") if path.suffix in (".py", ".toml"))
+FILES = sorted(
+    str(path.relative_to(ACME)) for path in ACME.rglob("*") if path.suffix in (".py", ".toml")
+)
 
 
 def nonblank_lines(text: str) -> list[str]:
@@ -54,8 +56,12 @@ def test_the_tutorial_has_no_other_files() -> None:
 
 def test_the_plugin_is_short() -> None:
     """Without blank lines, comments and docstrings."""
-    source = re.sub(r'^ *""".*?"""$', "", (ACME / "llms_provider_acme.py").read_text("utf-8"), flags=re.M | re.S)
-    code = [line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
+    source = re.sub(
+        r'^ *""".*?"""$', "", (ACME / "llms_provider_acme.py").read_text("utf-8"), flags=re.M | re.S
+    )
+    code = [
+        line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")
+    ]
     assert len(code) <= 170
 
 
@@ -74,7 +80,13 @@ def test_a_hook_is_documented_and_exercised(name: str) -> None:
     newer = [folder / name for name in ("echo.py", "routes.py", "around.py", "contributing.py")]
     plugins = "".join(path.read_text("utf-8") for path in [*folder.glob("v*/*.py"), *newer])
     assert re.search(rf"^@hookimpl.*\ndef {name}\(", plugins, re.MULTILINE)
-    names = ("test_v1.py", "test_echo.py", "test_routes.py", "test_around.py", "test_contributing.py")
+    names = (
+        "test_v1.py",
+        "test_echo.py",
+        "test_routes.py",
+        "test_around.py",
+        "test_contributing.py",
+    )
     tests = "".join((folder / name).read_text("utf-8") for name in names)
     assert re.search(rf"\b{name}\b", tests)
 

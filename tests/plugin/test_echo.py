@@ -12,7 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from llms_core.testing import Chunk, Close, Reply, ScriptedUpstream, Stall, Status, error, events, text_body
+from llms_core.testing import (
+    Chunk,
+    Close,
+    Reply,
+    ScriptedUpstream,
+    Stall,
+    Status,
+    error,
+    events,
+    text_body,
+)
 from tests.conftest import MARK, Serve, ThreadGateway
 from tests.core.server.conftest import until
 
@@ -31,17 +41,28 @@ def sse(text: str, *more: Any) -> Reply:
 
 def block(name: str, upstream: ScriptedUpstream) -> dict[str, Any]:
     key = f"{MARK}{name}"
-    return {"type": "echoing", "base_url": upstream.base_url, "api_key": key, "models": {"m": "up-m"}}
+    return {
+        "type": "echoing",
+        "base_url": upstream.base_url,
+        "api_key": key,
+        "models": {"m": "up-m"},
+    }
 
 
 def blocks(*upstreams: ScriptedUpstream) -> dict[str, Any]:
     names = ("first", "second")
-    return {"providers": {name: block(name, each) for name, each in zip(names, upstreams, strict=False)}}
+    return {
+        "providers": {name: block(name, each) for name, each in zip(names, upstreams, strict=False)}
+    }
 
 
-def echo(gateway: ThreadGateway, headers: dict[str, str] | None = None, **members: object) -> httpx.Response:
+def echo(
+    gateway: ThreadGateway, headers: dict[str, str] | None = None, **members: object
+) -> httpx.Response:
     body = {"model": "m", "text": "Hello", **members}
-    return httpx.post(f"{gateway.origin}/echo", json=body, headers=headers, timeout=20, trust_env=False)
+    return httpx.post(
+        f"{gateway.origin}/echo", json=body, headers=headers, timeout=20, trust_env=False
+    )
 
 
 def test_the_plugin_is_short() -> None:
@@ -76,7 +97,9 @@ def test_failover(served: Serve, upstreams: Callable[[], ScriptedUpstream], stre
     assert answer.headers["x-llms-attempts"] == "first;error=overloaded;status=503, second;ok"
 
 
-def test_a_stream_that_breaks_ends_with_the_dialects_error(served: Serve, upstream: ScriptedUpstream) -> None:
+def test_a_stream_that_breaks_ends_with_the_dialects_error(
+    served: Serve, upstream: ScriptedUpstream
+) -> None:
     """SR-058: and not with its end."""
     upstream.script(sse(WORDS, Close()))
     answer = echo(served(blocks(upstream), LOAD), stream=True)
@@ -101,7 +124,9 @@ def test_errors_have_the_dialects_own_body(served: Serve, upstream: ScriptedUpst
     assert failed.headers["x-should-retry"] == "true"
 
 
-def test_a_provider_without_the_operation_is_no_candidate(served: Serve, upstream: ScriptedUpstream) -> None:
+def test_a_provider_without_the_operation_is_no_candidate(
+    served: Serve, upstream: ScriptedUpstream
+) -> None:
     config = blocks(upstream)
     config["providers"]["first"]["type"] = "openai-compatible"
     answer = echo(served(config, LOAD))
@@ -124,7 +149,8 @@ def test_cancellation(served: Serve, upstream: ScriptedUpstream) -> None:
     body = json.dumps({"model": "m", "text": "Hello", "stream": True}).encode()
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
         connection.sendall(
-            b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+            b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b"
+            % (len(body), body)
         )
         assert connection.recv(1024)
     upstream.requests[0].wait_closed()
@@ -182,7 +208,9 @@ def test_schemas_of_the_same_name_do_not_replace_each_other(
 ) -> None:
     """A dialect without a stream writer refuses streams, and its error body is its own in the document too."""
     (tmp_path / "whole.py").write_text(SAME_NAME, "utf-8")
-    gateway = served(blocks(upstream), f"[plugins]\nload = ['{SOURCE}', '{tmp_path / 'whole.py'}']\n")
+    gateway = served(
+        blocks(upstream), f"[plugins]\nload = ['{SOURCE}', '{tmp_path / 'whole.py'}']\n"
+    )
     document = httpx.get(f"{gateway.origin}/docs/openapi.json", trust_env=False).json()
 
     def error_schema(path: str) -> dict[str, Any]:
@@ -193,13 +221,17 @@ def test_schemas_of_the_same_name_do_not_replace_each_other(
 
     assert error_schema("/whole")["required"] == ["reason"]
     assert error_schema("/v1/chat/completions")["required"] == ["error"]
-    assert list(document["paths"]["/whole"]["post"]["responses"]["200"]["content"]) == ["application/json"]
+    assert list(document["paths"]["/whole"]["post"]["responses"]["200"]["content"]) == [
+        "application/json"
+    ]
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
     refused = httpx.post(f"{gateway.origin}/whole", json=body, trust_env=False)
     assert (refused.status_code, refused.json()) == (400, {"reason": "unsupported"})
 
 
-def test_the_document_describes_it_and_chat_is_still_there(served: Serve, upstream: ScriptedUpstream) -> None:
+def test_the_document_describes_it_and_chat_is_still_there(
+    served: Serve, upstream: ScriptedUpstream
+) -> None:
     gateway = served(blocks(upstream), LOAD)
     document = httpx.get(f"{gateway.origin}/docs/openapi.json", trust_env=False).json()
     assert document["paths"]["/echo"]["post"]["summary"] == "Echo"

@@ -41,27 +41,49 @@ BROKEN = {
         "unknown hook llms_provider (",
     ),
     "unmarked": ("def llms_providers(): return []", "is not marked as a hook: add @hookimpl"),
-    "arguing": ("@hookimpl\ndef llms_candidates(requests, candidates): ...", "declares the argument 'requests'"),
-    "raising": ("@hookimpl\ndef llms_providers(): raise KeyError('no good')", "llms_providers raised KeyError"),
-    "exiting": ("@hookimpl\ndef llms_providers(): raise SystemExit(3)", "llms_providers raised SystemExit: 3"),
-    "awaiting": ("@hookimpl\nasync def llms_providers(): return []", "is async; hooks must be synchronous"),
+    "arguing": (
+        "@hookimpl\ndef llms_candidates(requests, candidates): ...",
+        "declares the argument 'requests'",
+    ),
+    "raising": (
+        "@hookimpl\ndef llms_providers(): raise KeyError('no good')",
+        "llms_providers raised KeyError",
+    ),
+    "exiting": (
+        "@hookimpl\ndef llms_providers(): raise SystemExit(3)",
+        "llms_providers raised SystemExit: 3",
+    ),
+    "awaiting": (
+        "@hookimpl\nasync def llms_providers(): return []",
+        "is async; hooks must be synchronous",
+    ),
     "coroutine": (
         "async def later(): return []\n@hookimpl\ndef llms_providers(): return later()",
         "the hook returned a coroutine; hooks must be synchronous",
     ),
-    "rubbish": ("@hookimpl\ndef llms_providers(): return ['a string']", "returned a str instead of a ProviderSpec"),
+    "rubbish": (
+        "@hookimpl\ndef llms_providers(): return ['a string']",
+        "returned a str instead of a ProviderSpec",
+    ),
     "wrapping": ("@hookimpl(hookwrapper=True)\ndef llms_providers(): yield", "is a hook wrapper"),
 }
 
 
 def chat(gateway: Gateway, model: str = "m", **more: Any) -> httpx.Response:
     body = {"model": model, "messages": [{"role": "user", "content": "Hello!"}], **more}
-    return httpx.post(f"{gateway.base_url}/chat/completions", json=body, timeout=20, trust_env=False)
+    return httpx.post(
+        f"{gateway.base_url}/chat/completions", json=body, timeout=20, trust_env=False
+    )
 
 
 def block(upstream: ScriptedUpstream, kind: str, *models: str) -> dict[str, Any]:
     models = models or ("m",)
-    return {"type": kind, "base_url": upstream.base_url, "api_key": f"{MARK}{kind}", "models": list(models)}
+    return {
+        "type": kind,
+        "base_url": upstream.base_url,
+        "api_key": f"{MARK}{kind}",
+        "models": list(models),
+    }
 
 
 def ready(gateway: Gateway) -> dict[str, Any]:
@@ -70,7 +92,9 @@ def ready(gateway: Gateway) -> dict[str, Any]:
 
 
 def listed(plugins: Path) -> list[dict[str, Any]]:
-    done = CliRunner().invoke(main, ["plugins", "--json", "--plugins", str(plugins)], prog_name="llms")
+    done = CliRunner().invoke(
+        main, ["plugins", "--json", "--plugins", str(plugins)], prog_name="llms"
+    )
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
@@ -80,7 +104,9 @@ def one(reports: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return report
 
 
-def test_broken_plugins_do_not_affect_others(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+def test_broken_plugins_do_not_affect_others(
+    served: Serve, upstream: ScriptedUpstream, install: Install
+) -> None:
     """All broken plugins and a working one: the broken ones' providers are disabled, and the next candidate answers."""
     for name, (source, _) in BROKEN.items():
         install(name, source, version="0.7")
@@ -110,13 +136,17 @@ def test_broken_plugins_do_not_affect_others(served: Serve, upstream: ScriptedUp
     assert status["plugins"]["ollama"]["state"] == "ok"
 
 
-def test_without_a_broken_plugin_an_unknown_type_is_an_error(served: Serve, upstream: ScriptedUpstream) -> None:
+def test_without_a_broken_plugin_an_unknown_type_is_an_error(
+    served: Serve, upstream: ScriptedUpstream
+) -> None:
     """K-03: no plugin could provide the type, so it is a typo."""
     with pytest.raises(Exception, match="unknown type 'helthy'"):
         served({"providers": {"one": block(upstream, "helthy")}})
 
 
-def test_two_plugins_with_one_name(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+def test_two_plugins_with_one_name(
+    served: Serve, upstream: ScriptedUpstream, install: Install
+) -> None:
     """The one whose distribution comes first by name is used; both are listed."""
     install("twin", COMPATIBLE.format(name="twin"), distribution="a-twin")
     install("twin", "raise AssertionError", distribution="b-twin", module="b_twin")
@@ -132,17 +162,23 @@ def test_two_plugins_with_one_name(served: Serve, upstream: ScriptedUpstream, in
     assert "two plugins have this name: plugin 'twin' of a-twin 1.0 is used" in gateway.log()
 
 
-def test_two_plugins_with_the_same_provider(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+def test_two_plugins_with_the_same_provider(
+    served: Serve, upstream: ScriptedUpstream, install: Install
+) -> None:
     install("a", COMPATIBLE.format(name="shared"))
     install("b", COMPATIBLE.format(name="shared"))
     gateway = served({"providers": {"one": block(upstream, "shared")}})
     assert chat(gateway).status_code == 200
-    conflict = "provider 'shared' is ignored, because plugin 'a' of a-llms 1.0 already provides that name"
+    conflict = (
+        "provider 'shared' is ignored, because plugin 'a' of a-llms 1.0 already provides that name"
+    )
     assert one(listed(gateway.plugins_path), "b")["reason"] == conflict
     assert f"plugin 'b' of b-llms 1.0: {conflict}" in gateway.log()
 
 
-def test_a_slow_import_is_logged(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+def test_a_slow_import_is_logged(
+    served: Serve, upstream: ScriptedUpstream, install: Install
+) -> None:
     busy = "import time\nend = time.perf_counter() + 0.15\nwhile time.perf_counter() < end: pass\n"
     install("slow", busy + COMPATIBLE.format(name="slow"))
     gateway = served({"providers": {"one": block(upstream, "slow")}})
@@ -185,10 +221,14 @@ def test_a_hook_that_raises(
     gateway.stop()
     expected = 0 if hook == "llms_default_config" else 2
     assert len(sys.modules["good_llms"].heard) == expected
-    assert f"plugin 'bad' of bad-llms 1.0: {hook} failed: {raised.partition('(')[0]}" in gateway.log()
+    assert (
+        f"plugin 'bad' of bad-llms 1.0: {hook} failed: {raised.partition('(')[0]}" in gateway.log()
+    )
 
 
-def test_a_lifespan_that_fails_to_start(served: Serve, upstream: ScriptedUpstream, install: Install) -> None:
+def test_a_lifespan_that_fails_to_start(
+    served: Serve, upstream: ScriptedUpstream, install: Install
+) -> None:
     source = (
         "import contextlib\n@hookimpl\ndef llms_lifespan(): return life()\n"
         "@contextlib.asynccontextmanager\nasync def life():\n    raise SystemExit('no database')\n    yield\n"
@@ -264,7 +304,14 @@ class RudeChunks(OpenAIChunks):
 @hookimpl
 def llms_providers(): return [ProviderSpec(name="rude", adapter=Rude, title="Rude")]
 '''
-RAISED = ("KeyError", "SystemExit", "RecursionError", "UnicodeError", "StopIteration", "ConnectionError")
+RAISED = (
+    "KeyError",
+    "SystemExit",
+    "RecursionError",
+    "UnicodeError",
+    "StopIteration",
+    "ConnectionError",
+)
 RETURNED = ("none", "text", "number", "object", "later", "list", "a dict", "class")
 
 #: Method -> further invalid results, beside RETURNED.
@@ -304,12 +351,24 @@ def rude(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadGateway]:
     folder = tmp_path_factory.mktemp("rude")
     (folder / "rude.py").write_text(f"from llms_core import hookimpl\n{RUDE}", "utf-8")
     with ExitStack() as running, pytest.MonkeyPatch.context() as patch:
-        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        for name in (
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+        ):
             patch.delenv(name, raising=False)
         first, second = (running.enter_context(ScriptedUpstream()) for _ in range(2))
         first.default = Reply(_answer)
-        providers = {"first": block(first, "rude", *CASES), "second": block(second, "openai-compatible", *CASES)}
-        gateway = ThreadGateway(folder, {"providers": providers}, f'[plugins]\nload = ["rude.py"]\n{NO_RETRIES}')
+        providers = {
+            "first": block(first, "rude", *CASES),
+            "second": block(second, "openai-compatible", *CASES),
+        }
+        gateway = ThreadGateway(
+            folder, {"providers": providers}, f'[plugins]\nload = ["rude.py"]\n{NO_RETRIES}'
+        )
         running.callback(gateway.close)
         gateway.wait_ready()
         yield gateway
@@ -324,7 +383,9 @@ def test_an_adapter_that_breaks_its_contract(rude: ThreadGateway, case: str) -> 
         if function == "completion" and stream:
             continue
         answer = chat(rude, case, stream=stream)
-        assert (answer.status_code, answer.headers["x-llms-provider"]) == (200, "second"), answer.text
+        assert (answer.status_code, answer.headers["x-llms-provider"]) == (200, "second"), (
+            answer.text
+        )
         assert "first;error=bad_response" in answer.headers["x-llms-attempts"]
         assert answer.text.endswith("data: [DONE]\n\n") == stream
     log = rude.log()[before:]
@@ -339,7 +400,9 @@ def test_without_another_candidate_the_error_names_the_adapter(
     (tmp_path / "rude.py").write_text(f"from llms_core import hookimpl\n{RUDE}", "utf-8")
     models = ("completion returns text", "completion raises KeyError", "feed raises SystemExit")
     providers = {"first": block(upstream, "rude", *models)}
-    gateway = served({"providers": providers}, f'[plugins]\nload = ["{tmp_path}/rude.py"]\n{NO_RETRIES}')
+    gateway = served(
+        {"providers": providers}, f'[plugins]\nload = ["{tmp_path}/rude.py"]\n{NO_RETRIES}'
+    )
     for model in models:
         answer = chat(gateway, model, stream="feed" in model)
         assert answer.status_code == 502
@@ -379,5 +442,8 @@ def test_an_adapter_that_never_returns_is_named(
             )
     assert chat(gateway).status_code == 200
     log = gateway.log()
-    assert "Endless.completion of plugin 'endless' of endless-llms 2.0 has blocked the whole gateway for" in log
+    assert (
+        "Endless.completion of plugin 'endless' of endless-llms 2.0 has blocked the whole gateway for"
+        in log
+    )
     assert log.count("Endless.completion of plugin") == 1

@@ -47,27 +47,37 @@ def provider(members: str) -> str:
 def adapter(methods: str, settings: str = "") -> str:
     """A plugin with an adapter of its own."""
     code = "class Acme:\n    def __init__(self, spec, settings):\n        pass\n" + methods
-    return provider(f"name='acme', title='Acme', adapter=Acme{settings}").replace("@hookimpl", f"{code}\n\n@hookimpl")
+    return provider(f"name='acme', title='Acme', adapter=Acme{settings}").replace(
+        "@hookimpl", f"{code}\n\n@hookimpl"
+    )
 
 
 MISTAKES: Mapping[str, Mistake] = {
     "a syntax error": Mistake("def x(:\n", "mine.py:1", "invalid syntax"),
-    "an import that fails": Mistake("import does_not_exist\n", "mine.py:1", "No module named 'does_not_exist'"),
+    "an import that fails": Mistake(
+        "import does_not_exist\n", "mine.py:1", "No module named 'does_not_exist'"
+    ),
     "an exit at import": Mistake("raise SystemExit(3)\n", "mine.py:1", "SystemExit"),
     "no hook": Mistake("x = 1\n", "plugin 'mine' of mine.py", "mark functions with @hookimpl"),
     "a hook that is not marked": Mistake(
         "def llms_providers():\n    return []\n", "mine.py:1", "add @hookimpl above it"
     ),
-    "a misspelt hook": Mistake(hook("def llms_provider(): return []"), "mine.py:4", "did you mean llms_providers?"),
+    "a misspelt hook": Mistake(
+        hook("def llms_provider(): return []"), "mine.py:4", "did you mean llms_providers?"
+    ),
     "a misspelt argument": Mistake(
         hook("def llms_request_finished(recrd): pass"), "mine.py:4", "did you mean 'record'?"
     ),
-    "an async hook": Mistake(hook("async def llms_providers(): return []"), "mine.py:4", "remove `async`"),
+    "an async hook": Mistake(
+        hook("async def llms_providers(): return []"), "mine.py:4", "remove `async`"
+    ),
     "a hook that returns nothing": Mistake(
         hook("def llms_providers(): pass"), "llms_providers", "is there a `return`?"
     ),
     "names of providers": Mistake(
-        hook("def llms_providers(): return ['acme']"), "llms_providers", "return [ProviderSpec(name=…"
+        hook("def llms_providers(): return ['acme']"),
+        "llms_providers",
+        "return [ProviderSpec(name=…",
     ),
     "a spec without a list": Mistake(
         provider("name='acme', title='Acme', adapter=OpenAICompatible")
@@ -77,7 +87,9 @@ MISTAKES: Mapping[str, Mistake] = {
         "return [it]",
     ),
     "a spec without a title": Mistake(
-        provider("name='acme', adapter=OpenAICompatible"), "mine.py", "Missing required argument 'title'"
+        provider("name='acme', adapter=OpenAICompatible"),
+        "mine.py",
+        "Missing required argument 'title'",
     ),
     "a provider's name that is taken": Mistake(
         provider("name='openai', title='Acme', adapter=OpenAICompatible"),
@@ -85,7 +97,9 @@ MISTAKES: Mapping[str, Mistake] = {
         "plugin 'presets' of llms-providers",
     ),
     "an object in place of an adapter's class": Mistake(
-        provider("name='acme', title='Acme', adapter=object()"), "the provider 'acme': `adapter`", "the adapter's class"
+        provider("name='acme', title='Acme', adapter=object()"),
+        "the provider 'acme': `adapter`",
+        "the adapter's class",
     ),
     "settings that are no ProviderSettings": Mistake(
         provider("name='acme', title='Acme', adapter=OpenAICompatible, settings=dict"),
@@ -110,7 +124,8 @@ MISTAKES: Mapping[str, Mistake] = {
         block='"acme": {"base_url": "http://localhost:1", "models": ["m"]}',
     ),
     "a middleware that is not async": Mistake(
-        HOOK + "def around(call, forward): ...\n@hookimpl\ndef llms_middleware(): return [around]\n",
+        HOOK
+        + "def around(call, forward): ...\n@hookimpl\ndef llms_middleware(): return [around]\n",
         "mine.py:2",
         "write `async def around(call, forward)`",
     ),
@@ -126,17 +141,23 @@ MISTAKES: Mapping[str, Mistake] = {
         "return [Around()]",
     ),
     "a middleware without a list": Mistake(
-        HOOK + "async def around(call, forward): ...\n@hookimpl\ndef llms_middleware(): return around\n",
+        HOOK
+        + "async def around(call, forward): ...\n@hookimpl\ndef llms_middleware(): return around\n",
         "llms_middleware",
         "instead of a list of async callables",
     ),
-    "a hook that raises": Mistake(hook("def llms_middleware(): return [1 / 0]"), "mine.py:5", "division by zero"),
-    "a route that is none": Mistake(hook("def llms_routes(): return ['/x']"), "llms_routes", "put @get, @post"),
+    "a hook that raises": Mistake(
+        hook("def llms_middleware(): return [1 / 0]"), "mine.py:5", "division by zero"
+    ),
+    "a route that is none": Mistake(
+        hook("def llms_routes(): return ['/x']"), "llms_routes", "put @get, @post"
+    ),
     "routes that raise": Mistake(
         hook("def llms_routes(): raise ValueError('no database')"), "mine.py:5", "no database"
     ),
     "a route without a type": Mistake(
-        HOOK + "from litestar import get\n@get('/a')\nasync def a(): ...\n@hookimpl\ndef llms_routes(): return [a]\n",
+        HOOK
+        + "from litestar import get\n@get('/a')\nasync def a(): ...\n@hookimpl\ndef llms_routes(): return [a]\n",
         "llms_plugin_mine.a",
         "should be type annotated",
     ),
@@ -146,7 +167,9 @@ MISTAKES: Mapping[str, Mistake] = {
         "llms_public_routes",
         "no route has the name 'b', only: a",
     ),
-    "a lifespan that is none": Mistake(hook("def llms_lifespan(): return 1"), "llms_lifespan", "@asynccontextmanager"),
+    "a lifespan that is none": Mistake(
+        hook("def llms_lifespan(): return 1"), "llms_lifespan", "@asynccontextmanager"
+    ),
     "a lifespan without its decorator": Mistake(
         hook("async def llms_lifespan():\n    yield"), "mine.py:4", "@asynccontextmanager"
     ),
@@ -159,7 +182,8 @@ MISTAKES: Mapping[str, Mistake] = {
         hook("def llms_operations(): return ['chat']"), "llms_operations", "instead of an Operation"
     ),
     "a path of a dialect that is taken": Mistake(
-        HOOK + "from llms_core.config.model import PluginsToml\nfrom llms_core.dialects.table import dialects\n"
+        HOOK
+        + "from llms_core.config.model import PluginsToml\nfrom llms_core.dialects.table import dialects\n"
         "@hookimpl\ndef llms_dialects():\n    return [d for d in dialects(PluginsToml()) if d.name == 'messages']\n",
         "llms_dialects: the path /v1/messages",
         "is already taken",
@@ -205,7 +229,9 @@ def test_the_message_names_the_place_and_what_to_do(name: str, tmp_path: Path) -
     """As `llms plugins doctor` reports it, which does what a start of the server does."""
     mistake = MISTAKES[name]
     (tmp_path / "mine.py").write_text(mistake.code, "utf-8")
-    (tmp_path / "plugins.toml").write_text(f"[plugins]\nload = ['mine.py']\n{mistake.toml}", "utf-8")
+    (tmp_path / "plugins.toml").write_text(
+        f"[plugins]\nload = ['mine.py']\n{mistake.toml}", "utf-8"
+    )
     (tmp_path / "llms.json").write_text(f'{{"providers": {{{mistake.block}}}}}', "utf-8")
     files = ["--config", str(tmp_path / "llms.json"), "--plugins", str(tmp_path / "plugins.toml")]
     result = CliRunner().invoke(main, [*files, "plugins", "doctor"], prog_name="llms")

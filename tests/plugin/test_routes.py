@@ -36,7 +36,9 @@ def test_only_named_routes_are_public(
     assert httpx.get(url, headers=headers, timeout=20, trust_env=False).status_code == status
 
 
-@pytest.mark.parametrize(("headers", "status"), [({}, 401), ({"authorization": f"Bearer {KEY}"}, 200)])
+@pytest.mark.parametrize(
+    ("headers", "status"), [({}, 401), ({"authorization": f"Bearer {KEY}"}, 200)]
+)
 def test_a_root_route_has_a_path_of_its_own(
     served: Serve, upstream: ScriptedUpstream, headers: dict[str, str], status: int
 ) -> None:
@@ -53,12 +55,20 @@ def test_its_numbers_are_among_the_metrics(served: Serve, upstream: ScriptedUpst
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_it_adds_a_header_and_replaces_none(served: Serve, upstream: ScriptedUpstream, stream: bool) -> None:
+def test_it_adds_a_header_and_replaces_none(
+    served: Serve, upstream: ScriptedUpstream, stream: bool
+) -> None:
     gateway = served({"providers": {"first": _block(upstream)}}, SETTINGS)
     upstream.default = completion()
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
     headers = {"authorization": f"Bearer {KEY}"}
-    httpx.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers, timeout=20, trust_env=False)
+    httpx.post(
+        f"{gateway.base_url}/chat/completions",
+        json=body,
+        headers=headers,
+        timeout=20,
+        trust_env=False,
+    )
     sent = upstream.requests[0].headers
     assert (sent["x-report"], sent["authorization"]) == ("m", f"Bearer {KEY}")
 
@@ -67,10 +77,18 @@ def test_the_state_of_a_plugin_is_part_of_ready(served: Serve, upstream: Scripte
     """llms_status."""
     gateway = served({"providers": {"first": _block(upstream)}}, SETTINGS)
     ready = httpx.get(
-        f"{gateway.origin}/ready", headers={"authorization": f"Bearer {KEY}"}, timeout=20, trust_env=False
+        f"{gateway.origin}/ready",
+        headers={"authorization": f"Bearer {KEY}"},
+        timeout=20,
+        trust_env=False,
     )
     assert ready.json()["plugins"]["routes"]["status"] == {"problem": None, "routes": 2}
 
 
 def _block(upstream: ScriptedUpstream) -> dict[str, object]:
-    return {"type": "openai-compatible", "base_url": upstream.base_url, "api_key": KEY, "models": {"m": "m"}}
+    return {
+        "type": "openai-compatible",
+        "base_url": upstream.base_url,
+        "api_key": KEY,
+        "models": {"m": "m"},
+    }

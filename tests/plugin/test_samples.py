@@ -19,7 +19,9 @@ from fresh_environment import Environment
 from llms_core.testing import Reply, ScriptedUpstream, Seen, completion, error, json_body
 from tests.conftest import ChildGateway
 
-SAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples" / "plugins").iterdir() if path.is_dir())
+SAMPLES = sorted(
+    path for path in (Path(__file__).parents[2] / "examples" / "plugins").iterdir() if path.is_dir()
+)
 JWT_SECRET = "0123456789-a-secret-of-the-tests-0123456789"
 
 Start = Callable[..., ChildGateway]
@@ -38,7 +40,9 @@ def start(samples: Environment, tmp_path: Path) -> Iterator[Start]:
     """Starts a gateway with some of the plugins: `start(config, "jwt", settings="…")`."""
     with ExitStack() as ended:
 
-        def begin(config: Mapping[str, Any], *plugins: str, settings: str = "", **env: str) -> ChildGateway:
+        def begin(
+            config: Mapping[str, Any], *plugins: str, settings: str = "", **env: str
+        ) -> ChildGateway:
             allowed = ["llms-core", "llms-providers", *plugins]
             toml = f"[plugins]\nallow = {allowed}\n[routing.retry]\nattempts = 0\n{settings}"
             with pytest.MonkeyPatch.context() as patch:
@@ -57,14 +61,18 @@ def client_of(gateway: ChildGateway, key: str = "none") -> openai.OpenAI:
 
 
 def ask(client: openai.OpenAI, text: str, model: str = "m", **members: Any) -> str:
-    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}], **members)
+    answer = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": text}], **members
+    )
     return answer.choices[0].message.content or ""
 
 
 def ask_streamed(client: openai.OpenAI, text: str, model: str = "m", **members: Any) -> list[str]:
     """The pieces of an answer."""
     question: Any = [{"role": "user", "content": text}]
-    with client.chat.completions.create(model=model, messages=question, stream=True, **members) as stream:
+    with client.chat.completions.create(
+        model=model, messages=question, stream=True, **members
+    ) as stream:
         return [choice.delta.content or "" for chunk in stream for choice in chunk.choices]
 
 
@@ -87,7 +95,9 @@ def test_they_are_typed_as_the_contract_demands(samples: Environment) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provider", ["whale", "replica", "bigram"])
-def test_the_conformance_suite_gives_them_gold(samples: Environment, tmp_path: Path, provider: str) -> None:
+def test_the_conformance_suite_gives_them_gold(
+    samples: Environment, tmp_path: Path, provider: str
+) -> None:
     """Adapters with `prepare` and with `generate`, whose endpoints the suite plays."""
     toml = tmp_path / "plugins.toml"
     toml.write_text(f"[plugins]\nallow = ['llms-core', 'llms-provider-{provider}']\n")
@@ -101,7 +111,10 @@ def test_a_jwt_authenticator(start: Start, upstream: ScriptedUpstream) -> None:
     """Lets in whoever has a token that is valid now; nobody else, and says why if it is only too old."""
     settings = "[plugin.jwt]\nsecret = '$JWT_SECRET'\naudience = 'llms'\nissuer = 'tests'\n"
     gateway = start(
-        {"providers": {"first": block(upstream)}}, "llms-plugin-jwt", settings=settings, JWT_SECRET=JWT_SECRET
+        {"providers": {"first": block(upstream)}},
+        "llms-plugin-jwt",
+        settings=settings,
+        JWT_SECRET=JWT_SECRET,
     )
     claims = {"sub": "alice", "aud": "llms", "iss": "tests", "exp": time.time() + 60}
 
@@ -115,7 +128,12 @@ def test_a_jwt_authenticator(start: Start, upstream: ScriptedUpstream) -> None:
 
     assert refusal() == "none"
     assert refusal(exp=time.time() - 60) == "token_expired"
-    assert refusal(aud="others") == refusal(iss="others") == refusal(JWT_SECRET[::-1]) == "unauthorized"
+    assert (
+        refusal(aud="others")
+        == refusal(iss="others")
+        == refusal(JWT_SECRET[::-1])
+        == "unauthorized"
+    )
     unsigned = jwt.encode(claims, "", "none")
     with client_of(gateway, unsigned) as client, pytest.raises(openai.AuthenticationError):
         ask(client, "Hello")
@@ -128,7 +146,9 @@ def test_a_guard(start: Start, upstream: ScriptedUpstream) -> None:
     """Refuses prompts, and replaces words of answers, also in streams, which stay streams."""
     upstream.default = completion("You darn fool, that is darned odd")
     settings = "[plugin.polite]\nwords = ['darn', 'fool']\n"
-    gateway = start({"providers": {"first": block(upstream)}}, "llms-plugin-polite", settings=settings)
+    gateway = start(
+        {"providers": {"first": block(upstream)}}, "llms-plugin-polite", settings=settings
+    )
     with client_of(gateway) as client:
         with pytest.raises(openai.BadRequestError, match="Please be polite"):
             ask(client, "You FOOL")
@@ -151,15 +171,26 @@ def test_a_router_that_prefers_the_cheapest(start: Start, upstream: ScriptedUpst
         for name, price in prices.items()
     }
     keys = {name: f"key-of-the-{name}" for name in ("owner", "pupil")}
-    lines = [f"{name} = 'sha256:{hashlib.sha256(key.encode()).hexdigest()}'" for name, key in keys.items()]
+    lines = [
+        f"{name} = 'sha256:{hashlib.sha256(key.encode()).hexdigest()}'"
+        for name, key in keys.items()
+    ]
     settings = "\n".join(["[server.keys]", *lines, "[plugin.cheapest.limits]", "pupil = 1.5"])
     gateway = start({"providers": providers}, "llms-plugin-cheapest", settings=settings)
     with client_of(gateway, keys["owner"]) as owner:
         ask(owner, "Hello")
         upstream.script(error(500), error(500))
         ask(owner, "Hello")
-    assert [seen.json["model"] for seen in upstream.requests] == ["cheap", "cheap", "middle", "dear"]
-    with client_of(gateway, keys["pupil"]) as pupil, pytest.raises(openai.PermissionDeniedError, match="cheapest"):
+    assert [seen.json["model"] for seen in upstream.requests] == [
+        "cheap",
+        "cheap",
+        "middle",
+        "dear",
+    ]
+    with (
+        client_of(gateway, keys["pupil"]) as pupil,
+        pytest.raises(openai.PermissionDeniedError, match="cheapest"),
+    ):
         ask(pupil, "Hello")
     assert len(upstream.requests) == 4
 
@@ -173,7 +204,10 @@ def test_a_semantic_cache(start: Start, upstream: ScriptedUpstream) -> None:
         assert "".join(ask_streamed(client, "What is the capital of France?")) == "Paris"
         upstream.default = completion("Rome")
         assert ask(client, "what is the capital of France") == "Paris"
-        assert "".join(ask_streamed(client, "Which river flows through the capital of France?")) == "Rome"
+        assert (
+            "".join(ask_streamed(client, "Which river flows through the capital of France?"))
+            == "Rome"
+        )
         assert ask(client, "What is the capital of Italy?") == "Rome"
         upstream.default = error(500)
         with pytest.raises(openai.InternalServerError):
@@ -197,7 +231,11 @@ def test_a_provider_with_tokens(start: Start, upstream: ScriptedUpstream) -> Non
         token = seen.headers["authorization"].removeprefix("Bearer ")
         assert seen.path == "/v1/text/chat"
         assert seen.json["project_id"] == "p1"
-        return completion("Hello") if token in accepted else error(401, f"The token {token} is not valid")
+        return (
+            completion("Hello")
+            if token in accepted
+            else error(401, f"The token {token} is not valid")
+        )
 
     upstream.default = Reply(answer)
     whale = {
@@ -207,7 +245,9 @@ def test_a_provider_with_tokens(start: Start, upstream: ScriptedUpstream) -> Non
         "token_url": f"{upstream.base_url}/identity/token",
         "models": ["m"],
     }
-    gateway = start({"providers": {"whale": whale}}, "llms-provider-whale", WHALE_API_KEY="whale-key")
+    gateway = start(
+        {"providers": {"whale": whale}}, "llms-provider-whale", WHALE_API_KEY="whale-key"
+    )
     with client_of(gateway) as client:
         assert ask(client, "Hello") == "Hello"
         assert "".join(ask_streamed(client, "Hello")) == "Hello"
@@ -227,7 +267,10 @@ def test_a_provider_with_tokens(start: Start, upstream: ScriptedUpstream) -> Non
 def replica_jobs(upstream: ScriptedUpstream, ends: dict[str, Any], after: int = 2) -> list[str]:
     """Run jobs that end like this after some questions. Returns the requests, as they come."""
     asked: list[str] = []
-    urls = {"get": f"{upstream.base_url}/predictions/1", "cancel": f"{upstream.base_url}/predictions/1/cancel"}
+    urls = {
+        "get": f"{upstream.base_url}/predictions/1",
+        "cancel": f"{upstream.base_url}/predictions/1/cancel",
+    }
 
     def answer(seen: Seen) -> Reply:
         asked.append(f"{seen.method} {seen.path}")
@@ -241,8 +284,17 @@ def replica_jobs(upstream: ScriptedUpstream, ends: dict[str, Any], after: int = 
 @pytest.mark.slow
 def test_a_provider_with_jobs(start: Start, upstream: ScriptedUpstream) -> None:
     """A job is created and asked for until it is done, for clients that want a stream too; one that fails is not."""
-    replica = {"base_url": upstream.base_url, "api_key": "$REPLICA_API_TOKEN", "models": ["m"], "poll": 0.01}
-    gateway = start({"providers": {"replica": replica}}, "llms-provider-replica", REPLICA_API_TOKEN="replica-key")
+    replica = {
+        "base_url": upstream.base_url,
+        "api_key": "$REPLICA_API_TOKEN",
+        "models": ["m"],
+        "poll": 0.01,
+    }
+    gateway = start(
+        {"providers": {"replica": replica}},
+        "llms-provider-replica",
+        REPLICA_API_TOKEN="replica-key",
+    )
     done = {
         "status": "succeeded",
         "output": ["Hel", "lo"],
@@ -250,11 +302,17 @@ def test_a_provider_with_jobs(start: Start, upstream: ScriptedUpstream) -> None:
     }
     with client_of(gateway) as client:
         asked = replica_jobs(upstream, done)
-        answer = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+        answer = client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "Hi"}]
+        )
         assert answer.choices[0].message.content == "Hello"
         assert answer.usage is not None
         assert answer.usage.total_tokens == 5
-        assert asked == ["POST /v1/models/m/predictions", "GET /v1/predictions/1", "GET /v1/predictions/1"]
+        assert asked == [
+            "POST /v1/models/m/predictions",
+            "GET /v1/predictions/1",
+            "GET /v1/predictions/1",
+        ]
         replica_jobs(upstream, done)
         assert "".join(ask_streamed(client, "Hi")) == "Hello"
         replica_jobs(upstream, {"status": "failed", "error": "out of memory"})
@@ -264,9 +322,13 @@ def test_a_provider_with_jobs(start: Start, upstream: ScriptedUpstream) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_is_cancelled_when_its_client_leaves(start: Start, upstream: ScriptedUpstream) -> None:
+def test_a_job_is_cancelled_when_its_client_leaves(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
     replica = {"base_url": upstream.base_url, "models": ["m"], "poll": 0.01}
-    gateway = start({"providers": {"replica": {**replica, "api_key": "replica-key"}}}, "llms-provider-replica")
+    gateway = start(
+        {"providers": {"replica": {**replica, "api_key": "replica-key"}}}, "llms-provider-replica"
+    )
     replica_jobs(upstream, {}, after=10**6)
     with client_of(gateway) as client, pytest.raises(openai.APITimeoutError):
         ask(client, "Hi", timeout=0.5)

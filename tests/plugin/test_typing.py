@@ -9,10 +9,10 @@ from textwrap import dedent
 import pytest
 from fresh_environment import Environment
 
-from llms_core import provider
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.plugins.hookspecs import hook_names
 from llms_core.provider import ProviderSettings, ProviderSpec
+from llms_core.spec_members import SpecMembers
 
 HEADER = """
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -273,8 +273,12 @@ def hook_type(name: str) -> str:
     return "".join(word.title() for word in words) + "Hook"
 
 
-SNIPPETS["hook_types_match_the_specifications"] = "from llms_core.plugins import hook_types, hookspecs\n" + "".join(
-    f"{name}: hook_types.{hook_type(name)} = hookspecs.{name}\nhookimpl(hookspecs.{name})\n" for name in hook_names()
+SNIPPETS["hook_types_match_the_specifications"] = (
+    "from llms_core.plugins import hook_types, hookspecs\n"
+    + "".join(
+        f"{name}: hook_types.{hook_type(name)} = hookspecs.{name}\nhookimpl(hookspecs.{name})\n"
+        for name in hook_names()
+    )
 )
 
 EXPECTED = re.compile(r"# E: (.+)$")
@@ -289,7 +293,9 @@ def reported(environment: Environment, tmp_path_factory: pytest.TempPathFactory)
     for name, source in SNIPPETS.items():
         (folder / f"{name}.py").write_text(whole(source), "utf-8")
         errors[name] = {}
-    done = environment.run("mypy", "--strict", "--hide-error-context", "--no-pretty", ".", cwd=folder)
+    done = environment.run(
+        "mypy", "--strict", "--hide-error-context", "--no-pretty", ".", cwd=folder
+    )
     for name, line, message in REPORTED.findall(done.stdout):
         errors[name][int(line)] = errors[name].get(int(line), "") + message
     assert done.returncode in (0, 1), done.stdout + done.stderr
@@ -303,7 +309,9 @@ def whole(source: str) -> str:
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_mypy_reports_exactly_the_marked_lines(reported: Reported, name: str) -> None:
     lines = whole(SNIPPETS[name]).splitlines()
-    expected = {number: found[1] for number, line in enumerate(lines, 1) if (found := EXPECTED.search(line))}
+    expected = {
+        number: found[1] for number, line in enumerate(lines, 1) if (found := EXPECTED.search(line))
+    }
     assert reported[name].keys() == expected.keys(), reported[name]
     for number, text in expected.items():
         assert text in reported[name][number]
@@ -316,7 +324,7 @@ def test_the_frozen_plugin_passes_mypy(environment: Environment) -> None:
 
 
 def test_the_constructor_for_type_checkers_has_every_member() -> None:
-    members = provider._SpecMembers.__annotations__.keys() | {"adapter", "settings"}
+    members = SpecMembers.__annotations__.keys() | {"adapter", "settings"}
     assert members == set(ProviderSpec.__struct_fields__)
 
 

@@ -59,19 +59,33 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
     del sys.modules["llms_plugin_v1"]
 
 
-def chat(gateway: Gateway, text: str = "Hello!", headers: Mapping[str, str] | None = None, **more: Any) -> Any:
+def chat(
+    gateway: Gateway, text: str = "Hello!", headers: Mapping[str, str] | None = None, **more: Any
+) -> Any:
     own = {"authorization": f"Bearer {TOKEN}"} if headers is None else headers
     body = {"model": "m", "messages": [{"role": "user", "content": text}], **more}
-    return httpx.post(f"{gateway.base_url}/chat/completions", json=body, headers=own, timeout=20, trust_env=False)
+    return httpx.post(
+        f"{gateway.base_url}/chat/completions", json=body, headers=own, timeout=20, trust_env=False
+    )
 
 
-def blocks(upstream: ScriptedUpstream, *ids: str, kind: str = "v1", **more: object) -> dict[str, Any]:
-    block = {"type": kind, "base_url": upstream.base_url, "models": {"m": "up-m"}, "api_key": f"{MARK}up", **more}
+def blocks(
+    upstream: ScriptedUpstream, *ids: str, kind: str = "v1", **more: object
+) -> dict[str, Any]:
+    block = {
+        "type": kind,
+        "base_url": upstream.base_url,
+        "models": {"m": "up-m"},
+        "api_key": f"{MARK}up",
+        **more,
+    }
     return {"providers": dict.fromkeys(ids, block)}
 
 
 def models_of(gateway: Gateway) -> set[str]:
-    listed = httpx.get(f"{gateway.base_url}/models", headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False)
+    listed = httpx.get(
+        f"{gateway.base_url}/models", headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False
+    )
     return {model["id"] for model in listed.json()["data"]}
 
 
@@ -81,7 +95,9 @@ def of(heard: Heard, what: str) -> list[Any]:
 
 def test_the_folder_has_not_changed() -> None:
     digest = hashlib.sha256()
-    for path in sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+    for path in sorted(
+        path for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    ):
         digest.update(path.relative_to(FOLDER).as_posix().encode() + b"\0" + path.read_bytes())
     assert digest.hexdigest() == DIGEST, "v1/ must never change; add new things to a folder v2/"
 
@@ -91,12 +107,19 @@ def test_it_is_loaded_with_every_hook(tmp_path: Path) -> None:
     plugins.write_text(SETTINGS, "utf-8")
     _, host = load_plugins(plugins)
     report = next(report for report in host.reports if report.name == "all-hooks")
-    assert (report.distribution, report.version, report.state, report.reason) == ("llms-plugin-v1", "1.0", "ok", "")
+    assert (report.distribution, report.version, report.state, report.reason) == (
+        "llms-plugin-v1",
+        "1.0",
+        "ok",
+        "",
+    )
     hooks = {"llms_configure", "llms_providers", *report.provides} - {"v1", "v1-native"}
     assert hooks | LATER == HOOKS
 
 
-def test_configure_routes_and_lifespan(served: Serve, upstream: ScriptedUpstream, heard: Heard) -> None:
+def test_configure_routes_and_lifespan(
+    served: Serve, upstream: ScriptedUpstream, heard: Heard
+) -> None:
     """llms_configure, llms_routes, llms_lifespan. The plugin authenticates, so its route needs a key."""
     gateway = served(blocks(upstream, "one"), SETTINGS)
     url = f"{gateway.origin}/x/all-hooks/greeting"
@@ -132,7 +155,11 @@ def test_candidates_and_records(served: Serve, upstream: ScriptedUpstream, heard
         ("first", ErrorKind.OVERLOADED, 500), ("second", None, None)
     ]  # fmt: skip
     (record,) = of(heard, "request")
-    assert (record.request_id, record.status, record.stream) == (answer.headers["x-request-id"], 200, False)
+    assert (record.request_id, record.status, record.stream) == (
+        answer.headers["x-request-id"],
+        200,
+        False,
+    )
     assert (record.model, record.provider, record.upstream_model) == ("m", "second", "up-m")
     assert record.attempts == tuple(attempts)
     assert record.usage.total_tokens == attempts[1].usage.total_tokens > 0
@@ -164,10 +191,20 @@ def test_a_native_adapter(served: Serve, upstream: ScriptedUpstream, heard: Hear
     whole = chat(gateway, logit_bias={"1": 1})
     assert whole.headers["x-llms-dropped-params"] == "logit_bias"
     answer = whole.json()
-    assert (answer["choices"][0]["message"]["content"], answer["usage"]["total_tokens"]) == ("Hi", 5)
-    *chunks, done = [line[6:] for line in chat(gateway, stream=True).text.splitlines() if line.startswith("data: ")]
+    assert (answer["choices"][0]["message"]["content"], answer["usage"]["total_tokens"]) == (
+        "Hi",
+        5,
+    )
+    *chunks, done = [
+        line[6:]
+        for line in chat(gateway, stream=True).text.splitlines()
+        if line.startswith("data: ")
+    ]
     assert done == "[DONE]"
-    assert "".join(json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks) == "Hi you"
+    assert (
+        "".join(json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks)
+        == "Hi you"
+    )
     sent = next(seen for seen in upstream.requests if seen.method == "POST")
     assert (sent.headers["x-key"], sent.json["model"]) == (f"{MARK}up", "up-m")
     until(lambda: "found" in models_of(gateway))
@@ -181,7 +218,13 @@ def test_a_native_adapter(served: Serve, upstream: ScriptedUpstream, heard: Hear
     [
         ("Hello!", error(503)),
         ("unsupported", None),
-        ("Hello!", Reply(Status(200, {"content-type": "application/x-ndjson"}), Chunk(b'{"failed": "Down"}\n'))),
+        (
+            "Hello!",
+            Reply(
+                Status(200, {"content-type": "application/x-ndjson"}),
+                Chunk(b'{"failed": "Down"}\n'),
+            ),
+        ),
     ],
     ids=["an error", "unsupported", "an event"],
 )
@@ -205,5 +248,7 @@ def test_default_config(served: Serve, upstream: ScriptedUpstream) -> None:
 def test_commands(tmp_path: Path) -> None:
     """llms_commands."""
     (tmp_path / "plugins.toml").write_text(SETTINGS, "utf-8")
-    result = CliRunner().invoke(main, ["--plugins", str(tmp_path / "plugins.toml"), "greet"], prog_name="llms")
+    result = CliRunner().invoke(
+        main, ["--plugins", str(tmp_path / "plugins.toml"), "greet"], prog_name="llms"
+    )
     assert result.output == "Grüße!\n"

@@ -75,7 +75,9 @@ def adapter(**members: Any) -> Anthropic:
     return Anthropic(ANTHROPIC, settings)
 
 
-def translate(body: Mapping[str, Any], model: str = NEWEST_MODEL, **settings: Any) -> tuple[Json, UpstreamRequest]:
+def translate(
+    body: Mapping[str, Any], model: str = NEWEST_MODEL, **settings: Any
+) -> tuple[Json, UpstreamRequest]:
     """Return the JSON that is sent for a request, and the whole upstream request."""
     call = chat_call({"model": "m", "messages": [USER], **body}, model=model)
     request = adapter(**settings).request(call)
@@ -102,7 +104,9 @@ def chunks_of(body: bytes, size: int = 0, **request: Any) -> list[Json]:
 
     The stream arrives in pieces of `size` bytes, or all at once.
     """
-    call = chat_call({"model": "local", "messages": [USER], "stream": True, **request}, model=NEWEST_MODEL)
+    call = chat_call(
+        {"model": "local", "messages": [USER], "stream": True, **request}, model=NEWEST_MODEL
+    )
     progress = ChatStream(adapter().chunks(call))
     chunks: list[Chunk] = []
     for piece in [*pieces(body, size or max(len(body), 1)), b""]:
@@ -173,8 +177,12 @@ def sdk_message(recording: Recording) -> BetaMessage:
         warnings.simplefilter("ignore")
         messages = anthropic.Anthropic(api_key="k", http_client=http).beta.messages
         if content_type == "application/json":
-            return messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
-        with messages.stream(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}]) as stream:
+            return messages.create(
+                model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}]
+            )
+        with messages.stream(
+            model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}]
+        ) as stream:
             return stream.get_final_message()
 
 
@@ -204,14 +212,20 @@ FINISH_REASONS = {"end_turn": "stop", "max_tokens": "length", "tool_use": "tool_
 
 
 @for_each(recordings("anthropic", is_success))
-def test_recorded_answers_have_the_content_that_the_official_sdk_reads(recording: Recording) -> None:
+def test_recorded_answers_have_the_content_that_the_official_sdk_reads(
+    recording: Recording,
+) -> None:
     """SR-042 … SR-050: text, calls, reasoning and finish reason, streamed or not."""
     expected = sdk_message(recording)
     answer = client_answer(recording)
     message = answer["message"]
     text = "".join(block.text for block in expected.content if block.type == "text")
     reasoning = "".join(block.thinking for block in expected.content if block.type == "thinking")
-    expected_calls = [(block.id, block.name, block.input) for block in expected.content if block.type == "tool_use"]
+    expected_calls = [
+        (block.id, block.name, block.input)
+        for block in expected.content
+        if block.type == "tool_use"
+    ]
     calls = []
     for call in message.get("tool_calls") or ():
         function = call["function"]
@@ -233,12 +247,17 @@ def test_recorded_answers_have_the_usage_that_the_official_sdk_reads(recording: 
     usage = client_answer(recording)["usage"]
     cache_read = expected.cache_read_input_tokens or 0
     cache_written = expected.cache_creation_input_tokens or 0
-    reasoning_tokens = expected.output_tokens_details and expected.output_tokens_details.thinking_tokens
+    reasoning_tokens = (
+        expected.output_tokens_details and expected.output_tokens_details.thinking_tokens
+    )
     completion_details = usage.get("completion_tokens_details") or {}
     assert usage["prompt_tokens"] == expected.input_tokens + cache_read + cache_written
     assert usage["completion_tokens"] == expected.output_tokens
     assert usage["total_tokens"] == usage["prompt_tokens"] + expected.output_tokens
-    assert usage["prompt_tokens_details"] == {"cached_tokens": cache_read, "cache_write_tokens": cache_written}
+    assert usage["prompt_tokens_details"] == {
+        "cached_tokens": cache_read,
+        "cache_write_tokens": cache_written,
+    }
     assert completion_details.get("reasoning_tokens") == reasoning_tokens
 
 
@@ -246,12 +265,16 @@ def test_recorded_answers_have_the_usage_that_the_official_sdk_reads(recording: 
 def test_a_returned_answer_is_sent_back_unchanged(recording: Recording) -> None:
     """Signatures, server tools and citations survive if the client returns the message as it got it, in their order."""
     message = client_answer(recording)["message"]
-    body = payload_of({"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model)
+    body = payload_of(
+        {"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model
+    )
     sent: list[Any] = []
     for turn in body["messages"]:
         if turn["role"] == "assistant":
             sent += [without_defaults(block) for block in turn["content"]]
-    expected = [without_defaults(block) for block in json.loads(sdk_message(recording).to_json())["content"]]
+    expected = [
+        without_defaults(block) for block in json.loads(sdk_message(recording).to_json())["content"]
+    ]
     # Anthropic returns empty texts, but does not accept them.
     expected = [block for block in expected if block != {"type": "text", "text": ""}]
     assert sent == expected
@@ -263,7 +286,9 @@ def test_an_answer_can_be_returned_without_provider_extra(recording: Recording) 
     known = {"role", "content", "tool_calls"}
     answer = client_answer(recording)["message"]
     message = {name: value for name, value in answer.items() if name in known}
-    body = payload_of({"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model)
+    body = payload_of(
+        {"messages": [USER, message, {"role": "user", "content": "Go on"}]}, recording.model
+    )
     types = {block["type"] for turn in body["messages"] for block in turn["content"]}
     assert types <= {"text", "tool_use"}
 
@@ -511,7 +536,9 @@ def normalized_conversation(body: Json) -> tuple[list[Json], list[Json]]:
     system = list(blocks_of(body.get("system")))
     turns: list[Json] = []
     for turn in body["messages"]:
-        blocks = [normalized_block(block) for block in blocks_of(turn["content"]) if not is_blank(block)]
+        blocks = [
+            normalized_block(block) for block in blocks_of(turn["content"]) if not is_blank(block)
+        ]
         if turn["role"] == "system":
             # Instructions in the middle are moved to all others.
             system += blocks
@@ -566,9 +593,13 @@ def test_any_valid_request_is_accepted_by_the_official_sdk(body: Json, model: st
     calls: list[str] = []
     for turn in turns:
         types = [block["type"] for block in turn["content"]]
-        assert types == sorted(types, key=lambda type_: type_ != "tool_result"), "results come first"
+        assert types == sorted(types, key=lambda type_: type_ != "tool_result"), (
+            "results come first"
+        )
         assert all(block["text"].strip() for block in turn["content"] if block["type"] == "text")
-        results = [block["tool_use_id"] for block in turn["content"] if block["type"] == "tool_result"]
+        results = [
+            block["tool_use_id"] for block in turn["content"] if block["type"] == "tool_result"
+        ]
         assert sorted(results) == sorted(calls)
         calls = [block["id"] for block in turn["content"] if block["type"] == "tool_use"]
     if payload.get("thinking", {}).get("type") == "enabled":
@@ -578,19 +609,33 @@ def test_any_valid_request_is_accepted_by_the_official_sdk(body: Json, model: st
 
 blocks = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "thinking", "tool_use", "server_tool_use", "of_the_future"])},
-    optional=dict.fromkeys(("text", "thinking", "citations", "id", "name", "input", "signature"), json_values),
+    optional=dict.fromkeys(
+        ("text", "thinking", "citations", "id", "name", "input", "signature"), json_values
+    ),
 )
 deltas = st.fixed_dictionaries(
-    {"type": st.sampled_from(["text_delta", "thinking_delta", "input_json_delta", "citations_delta"])},
-    optional=dict.fromkeys(("text", "thinking", "citation", "partial_json", "stop_reason"), json_values),
+    {
+        "type": st.sampled_from(
+            ["text_delta", "thinking_delta", "input_json_delta", "citations_delta"]
+        )
+    },
+    optional=dict.fromkeys(
+        ("text", "thinking", "citation", "partial_json", "stop_reason"), json_values
+    ),
 )
 any_events = st.fixed_dictionaries(
-    {"type": st.sampled_from(["content_block_start", "content_block_delta", "content_block_stop", "message_delta"])},
+    {
+        "type": st.sampled_from(
+            ["content_block_start", "content_block_delta", "content_block_stop", "message_delta"]
+        )
+    },
     optional={
         "index": st.integers(0, 2),
         "content_block": blocks,
         "delta": deltas | json_objects,
-        "usage": st.fixed_dictionaries({}, optional={"input_tokens": json_values, "output_tokens": st.integers()}),
+        "usage": st.fixed_dictionaries(
+            {}, optional={"input_tokens": json_values, "output_tokens": st.integers()}
+        ),
     },
 )
 
@@ -598,7 +643,9 @@ any_events = st.fixed_dictionaries(
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(any_events, max_size=6), st.lists(blocks, max_size=3))
-def test_any_answer_becomes_a_completion_or_an_error(stream: list[Json], content: list[Json]) -> None:
+def test_any_answer_becomes_a_completion_or_an_error(
+    stream: list[Json], content: list[Json]
+) -> None:
     call = chat_call({"model": "m", "messages": [USER]})
     translator = adapter().chunks(call)
     with suppress(ProviderError):
@@ -616,11 +663,20 @@ def test_any_answer_becomes_a_completion_or_an_error(stream: list[Json], content
     json_objects,
     st.sampled_from([NEWEST_MODEL, BUDGET_MODEL]),
 )
-def test_any_provider_extra_and_schema_is_sent_or_refused(content: Any, schema: Json, model: str) -> None:
+def test_any_provider_extra_and_schema_is_sent_or_refused(
+    content: Any, schema: Json, model: str
+) -> None:
     extra = {"anthropic": {"content": content}}
     message = {"role": "assistant", "content": "So", "provider_extra": extra}
     with suppress(Unsupported, RequestError):
-        translate({"messages": [USER, message], "response_format": as_schema(schema), "reasoning_effort": "low"}, model)
+        translate(
+            {
+                "messages": [USER, message],
+                "response_format": as_schema(schema),
+                "reasoning_effort": "low",
+            },
+            model,
+        )
     with suppress(UnsupportedSchema):
         close_schema({"type": "object", "properties": {"a": schema}})
 
@@ -638,7 +694,11 @@ def test_building_a_request_does_not_change_what_is_sent_back() -> None:
         {"type": "thinking", "thinking": "Hm", "signature": "c2ln"},
         {"type": "text", "text": "So ", "citations": []},
     ]
-    message = {"role": "assistant", "content": "So ", "provider_extra": {"anthropic": {"content": kept}}}
+    message = {
+        "role": "assistant",
+        "content": "So ",
+        "provider_extra": {"anthropic": {"content": kept}},
+    }
     mark = {"cache_control": {"type": "ephemeral"}}
     body = {
         "model": "m",
@@ -677,7 +737,11 @@ def test_instructions_become_the_system_prompt_in_order() -> None:
 def test_results_of_parallel_calls_are_the_start_of_one_turn() -> None:
     """SR-032, SR-040."""
     calls = [
-        {"id": each, "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+        {
+            "id": each,
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city": "Rome"}'},
+        }
         for each in ("call_1", "functions.weather:1")
     ]
     payload = payload_of({"tools": [WEATHER], "messages": [
@@ -760,7 +824,9 @@ def test_every_model_that_the_official_sdk_lists_has_a_current_family() -> None:
 @pytest.mark.parametrize("stop", ["END", ["END", "###"]])
 def test_stop_becomes_a_list(stop: str | list[str]) -> None:
     """SR-018."""
-    assert payload_of({"stop": stop})["stop_sequences"] == ([stop] if isinstance(stop, str) else stop)
+    assert payload_of({"stop": stop})["stop_sequences"] == (
+        [stop] if isinstance(stop, str) else stop
+    )
 
 
 def test_blank_stop_sequences_are_reported_as_dropped() -> None:
@@ -773,14 +839,20 @@ def test_blank_stop_sequences_are_reported_as_dropped() -> None:
     [
         (
             {"type": "image_url", "image_url": {"url": data_uri("image/jpg", b"\xff\xd8")}},
-            {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "/9g="}},
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/jpeg", "data": "/9g="},
+            },
         ),
         (
             {"type": "image_url", "image_url": "https://example.com/cat"},
             {"type": "image", "source": {"type": "url", "url": "https://example.com/cat"}},
         ),
         (
-            {"type": "file", "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)}},
+            {
+                "type": "file",
+                "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)},
+            },
             {
                 "type": "document",
                 "title": "a.pdf",
@@ -796,7 +868,10 @@ def test_blank_stop_sequences_are_reported_as_dropped() -> None:
             {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}},
         ),
         (
-            {"type": "file", "file": {"filename": "a.csv", "file_data": data_uri("text/csv", "ä,b".encode())}},
+            {
+                "type": "file",
+                "file": {"filename": "a.csv", "file_data": data_uri("text/csv", "ä,b".encode())},
+            },
             {
                 "type": "document",
                 "title": "a.csv",
@@ -804,21 +879,38 @@ def test_blank_stop_sequences_are_reported_as_dropped() -> None:
             },
         ),
         (
-            {"type": "file", "file": {"filename": "a.png", "file_data": data_uri("image/png", PNG)}},
+            {
+                "type": "file",
+                "file": {"filename": "a.png", "file_data": data_uri("image/png", PNG)},
+            },
             {
                 "type": "image",
-                "source": {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG).decode()},
+                "source": {
+                    "type": "base64",
+                    "media_type": "image/png",
+                    "data": base64.b64encode(PNG).decode(),
+                },
             },
         ),
         (
-            {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}, "context": "c"},
-            {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}, "context": "c"},
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "x"},
+                "context": "c",
+            },
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "x"},
+                "context": "c",
+            },
         ),
     ],
 )
 def test_images_and_documents_are_sent_by_url_or_as_bytes(part: Json, block: Json) -> None:
     """SR-035, SR-036, SR-038: Anthropic fetches URLs itself."""
-    payload = payload_of({"messages": [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]})
+    payload = payload_of(
+        {"messages": [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]}
+    )
     assert payload["messages"][0]["content"] == [block, {"type": "text", "text": "?"}]
     check_anthropic(payload)
     assert not isinstance(adapter(), Inlines)
@@ -826,8 +918,12 @@ def test_images_and_documents_are_sent_by_url_or_as_bytes(part: Json, block: Jso
 
 def test_an_uploaded_file_enables_the_files_beta() -> None:
     part = {"type": "file", "file": {"file_id": "file_1"}}
-    payload, request = translate({"messages": [{"role": "user", "content": [part]}]}, beta=["other-2026-01-01"])
-    assert payload["messages"][0]["content"] == [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]
+    payload, request = translate(
+        {"messages": [{"role": "user", "content": [part]}]}, beta=["other-2026-01-01"]
+    )
+    assert payload["messages"][0]["content"] == [
+        {"type": "document", "source": {"type": "file", "file_id": "file_1"}}
+    ]
     assert request.headers["anthropic-beta"] == "other-2026-01-01,files-api-2025-04-14"
 
 
@@ -862,7 +958,10 @@ def test_cache_control_is_passed_on() -> None:
     assert payload["cache_control"] == mark["cache_control"]
     assert payload["tools"][0]["cache_control"] == mark["cache_control"]
     assert payload["system"] == [{"type": "text", "text": "Long", **mark}]
-    assert payload["messages"][0]["content"] == [{"type": "text", "text": "Hi", **mark}, {"type": "text", "text": "!"}]
+    assert payload["messages"][0]["content"] == [
+        {"type": "text", "text": "Hi", **mark},
+        {"type": "text", "text": "!"},
+    ]
     assert request.dropped == ()
 
 
@@ -874,17 +973,27 @@ def test_cache_control_is_passed_on() -> None:
         ("none", None, {"type": "none"}),
         ("none", False, {"type": "none"}),
         ("required", True, {"type": "any"}),
-        ({"type": "function", "function": {"name": "time"}}, None, {"type": "tool", "name": "time"}),
+        (
+            {"type": "function", "function": {"name": "time"}},
+            None,
+            {"type": "tool", "name": "time"},
+        ),
         (None, False, {"type": "auto", "disable_parallel_tool_use": True}),
         ("required", False, {"type": "any", "disable_parallel_tool_use": True}),
     ],
 )
 def test_tool_choice_is_translated(choice: object, parallel: bool | None, expected: object) -> None:
-    payload, request = translate({"tools": [WEATHER, TIME], "tool_choice": choice, "parallel_tool_calls": parallel})
+    payload, request = translate(
+        {"tools": [WEATHER, TIME], "tool_choice": choice, "parallel_tool_calls": parallel}
+    )
     assert payload.get("tool_choice") == expected
     assert request.dropped == ()
     assert payload["tools"] == [
-        {"name": "weather", "description": "The weather", "input_schema": WEATHER["function"]["parameters"]},
+        {
+            "name": "weather",
+            "description": "The weather",
+            "input_schema": WEATHER["function"]["parameters"],
+        },
         {"name": "time", "input_schema": {"type": "object"}},
     ]
 
@@ -913,15 +1022,22 @@ def test_strict_tools_are_strict_if_model_and_schema_allow_it() -> None:
         "required": ["n"],
         "additionalProperties": False,
     }
-    tool: Json = {"type": "function", "function": {"name": "f", "strict": True, "parameters": schema}}
+    tool: Json = {
+        "type": "function",
+        "function": {"name": "f", "strict": True, "parameters": schema},
+    }
     strict_tool = payload_of({"tools": [tool]})["tools"][0]
     assert strict_tool["strict"] is True
     assert strict_tool["input_schema"]["properties"] == {
         "n": {"type": "integer", "description": "How many\n\n{minimum: 1}"}
     }
-    assert payload_of({"tools": [tool]}, PLAIN_MODEL)["tools"] == [{"name": "f", "input_schema": schema}]
+    assert payload_of({"tools": [tool]}, PLAIN_MODEL)["tools"] == [
+        {"name": "f", "input_schema": schema}
+    ]
     free = {**tool, "function": {"name": "f", "strict": True, "parameters": {"type": "object"}}}
-    assert payload_of({"tools": [free]})["tools"] == [{"name": "f", "input_schema": {"type": "object"}}]
+    assert payload_of({"tools": [free]})["tools"] == [
+        {"name": "f", "input_schema": {"type": "object"}}
+    ]
     many = [{**tool, "function": {**tool["function"], "name": f"f{n}"}} for n in range(21)]
     assert not any("strict" in each for each in payload_of({"tools": many})["tools"])
 
@@ -941,7 +1057,10 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "require
 
 
 def as_schema(schema: Json) -> Json:
-    return {"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": True}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "person", "schema": schema, "strict": True},
+    }
 
 
 def test_a_json_schema_uses_structured_outputs_if_available() -> None:
@@ -961,7 +1080,9 @@ def test_a_json_schema_uses_structured_outputs_if_available() -> None:
         (RECURSIVE, NEWEST_MODEL),
     ],
 )
-def test_a_json_schema_falls_back_to_a_tool_whose_input_is_the_answer(schema: Json, model: str) -> None:
+def test_a_json_schema_falls_back_to_a_tool_whose_input_is_the_answer(
+    schema: Json, model: str
+) -> None:
     payload = payload_of({"response_format": as_schema(schema)}, model)
     assert payload["tool_choice"] == {"type": "tool", "name": ANSWER_TOOL}
     assert payload["tools"][-1]["input_schema"] == {**schema, "type": "object"}
@@ -990,7 +1111,10 @@ def test_a_json_schema_is_refused_if_it_cannot_be_guaranteed() -> None:
 
 def test_json_object_mode_is_an_instruction() -> None:
     payload = payload_of(
-        {"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "S"}, USER]}
+        {
+            "response_format": {"type": "json_object"},
+            "messages": [{"role": "system", "content": "S"}, USER],
+        }
     )
     assert payload["system"][0]["text"] == "S"
     assert "JSON object" in payload["system"][1]["text"]
@@ -1055,15 +1179,24 @@ def test_reasoning_effort_is_translated_for_the_model(
 ) -> None:
     """SR-023."""
     payload, request = translate({"reasoning_effort": effort}, model)
-    assert (payload.get("thinking"), payload.get("output_config"), request.dropped) == (thinking, config, dropped)
+    assert (payload.get("thinking"), payload.get("output_config"), request.dropped) == (
+        thinking,
+        config,
+        dropped,
+    )
     check_anthropic(payload)
 
 
 def test_the_clients_own_thinking_and_output_config_are_passed_on() -> None:
     thinking = {"type": "enabled", "budget_tokens": 3000}
     config = {"task_budget": {"type": "tokens", "total": 20000}}
-    payload, request = translate({"thinking": thinking, "output_config": config, "reasoning_effort": "low"})
-    assert (payload["thinking"], payload["output_config"]) == (thinking, {"effort": "low", **config})
+    payload, request = translate(
+        {"thinking": thinking, "output_config": config, "reasoning_effort": "low"}
+    )
+    assert (payload["thinking"], payload["output_config"]) == (
+        thinking,
+        {"effort": "low", **config},
+    )
     assert request.dropped == ()
     with pytest.raises(RequestError, match="expected an object"):
         translate({"thinking": "hard"})
@@ -1083,7 +1216,11 @@ def test_a_claude_without_adaptive_thinking_gets_a_budget(
     """Clients that know it by another name ask for it."""
     own = {"thinking": {"type": "adaptive"}, "output_config": effort}
     payload, request = translate(own, model)
-    assert (payload.get("thinking"), payload.get("output_config"), request.dropped) == (thinking, None, dropped)
+    assert (payload.get("thinking"), payload.get("output_config"), request.dropped) == (
+        thinking,
+        None,
+        dropped,
+    )
     assert payload_of(own, NEWEST_MODEL)["thinking"] == {"type": "adaptive"}
     # Other vendors' servers know best what they take.
     assert payload_of(own, "glm-4.6")["thinking"] == {"type": "adaptive"}
@@ -1106,7 +1243,9 @@ def test_thinking_continues_after_a_tool_call_if_it_was_sent_back() -> None:
     """Otherwise the model answers without thinking, instead of with an error."""
     thought = {"type": "thinking", "thinking": "Hm", "signature": "c2ln"}
     use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}}
-    message = completion_of({"content": [thought, use], "stop_reason": "tool_use"})["choices"][0]["message"]
+    message = completion_of({"content": [thought, use], "stop_reason": "tool_use"})["choices"][0][
+        "message"
+    ]
     assert message["reasoning_content"] == "Hm"
     owner = {"provider": "anthropic", "family": "claude"}
     assert message["provider_extra"] == {"anthropic": {"content": [thought], "owner": owner}}
@@ -1149,10 +1288,20 @@ def test_an_edited_answer_replaces_the_original_blocks() -> None:
         (PLAIN_MODEL, {"temperature": 1.7}, {"temperature": 1}, ("temperature",)),
         (BUDGET_MODEL, {"temperature": 0.5, "top_p": 0.9}, {"temperature": 0.5}, ("top_p",)),
         (BUDGET_MODEL, {"top_p": 0.9}, {"top_p": 0.9}, ()),
-        (BUDGET_MODEL, {"temperature": 0.5, "top_k": 5, "reasoning_effort": "low"}, {}, ("temperature", "top_k")),
+        (
+            BUDGET_MODEL,
+            {"temperature": 0.5, "top_k": 5, "reasoning_effort": "low"},
+            {},
+            ("temperature", "top_k"),
+        ),
         (BUDGET_MODEL, {"top_p": 0.97, "reasoning_effort": "low"}, {"top_p": 0.97}, ()),
         (BUDGET_MODEL, {"top_p": 0.5, "reasoning_effort": "low"}, {}, ("top_p",)),
-        (NEWEST_MODEL, {"temperature": 0.5, "top_p": 0.9, "top_k": 5}, {}, ("temperature", "top_k", "top_p")),
+        (
+            NEWEST_MODEL,
+            {"temperature": 0.5, "top_p": 0.9, "top_k": 5},
+            {},
+            ("temperature", "top_k", "top_p"),
+        ),
     ],
 )
 def test_sampling_parameters_are_limited_to_what_the_model_accepts(
@@ -1160,7 +1309,9 @@ def test_sampling_parameters_are_limited_to_what_the_model_accepts(
 ) -> None:
     """SR-012, SR-015: the others are reported as dropped."""
     payload, request = translate(body, model)
-    assert {name: payload[name] for name in ("temperature", "top_p", "top_k") if name in payload} == expected
+    assert {
+        name: payload[name] for name in ("temperature", "top_p", "top_k") if name in payload
+    } == expected
     assert request.dropped == dropped
 
 
@@ -1224,17 +1375,27 @@ def test_a_user_that_identifies_a_person_is_hashed(user: str) -> None:
     assert payload_of({"user": f"{user}."})["metadata"]["user_id"] != sent
 
 
-@pytest.mark.parametrize("user", ["u-1", "7f3e1c2a-9d4b-4f6e-8a1b-2c3d4e5f6a7b", "org/42", "2024-01"])
+@pytest.mark.parametrize(
+    "user", ["u-1", "7f3e1c2a-9d4b-4f6e-8a1b-2c3d4e5f6a7b", "org/42", "2024-01"]
+)
 def test_an_opaque_user_is_sent_unchanged(user: str) -> None:
     assert payload_of({"user": user})["metadata"] == {"user_id": user}
 
 
 def test_instructions_alone_become_the_users_turn() -> None:
     payload = payload_of(
-        {"messages": [{"role": "system", "content": "Say hi."}, {"role": "developer", "content": "Now."}]}
+        {
+            "messages": [
+                {"role": "system", "content": "Say hi."},
+                {"role": "developer", "content": "Now."},
+            ]
+        }
     )
     assert payload["messages"] == [
-        {"role": "user", "content": [{"type": "text", "text": "Say hi."}, {"type": "text", "text": "Now."}]}
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "Say hi."}, {"type": "text", "text": "Now."}],
+        }
     ]
     assert "system" not in payload
 
@@ -1243,7 +1404,10 @@ def test_instructions_alone_become_the_users_turn() -> None:
     ("roles", "expected"),
     [
         ([("user", "")], [("user", "(no content)")]),
-        ([("assistant", "Hi"), ("user", "Yes")], [("user", "(no content)"), ("assistant", "Hi"), ("user", "Yes")]),
+        (
+            [("assistant", "Hi"), ("user", "Yes")],
+            [("user", "(no content)"), ("assistant", "Hi"), ("user", "Yes")],
+        ),
         ([("user", "Yes"), ("user", " ")], [("user", "Yes")]),
         (
             [("user", "A"), ("assistant", "B"), ("user", "")],
@@ -1251,8 +1415,12 @@ def test_instructions_alone_become_the_users_turn() -> None:
         ),
     ],
 )
-def test_empty_messages_do_not_change_whose_turn_it_is(roles: list[Any], expected: list[Any]) -> None:
-    turns = payload_of({"messages": [{"role": role, "content": text} for role, text in roles]})["messages"]
+def test_empty_messages_do_not_change_whose_turn_it_is(
+    roles: list[Any], expected: list[Any]
+) -> None:
+    turns = payload_of({"messages": [{"role": role, "content": text} for role, text in roles]})[
+        "messages"
+    ]
     assert [(turn["role"], turn["content"][0]["text"]) for turn in turns] == expected
 
 
@@ -1273,8 +1441,13 @@ def test_user_and_service_tier_are_translated() -> None:
 
 
 def test_a_prefilled_answer_is_sent_without_trailing_whitespace() -> None:
-    payload = payload_of({"messages": [USER, {"role": "assistant", "content": "The answer is "}]}, BUDGET_MODEL)
-    assert payload["messages"][-1] == {"role": "assistant", "content": [{"type": "text", "text": "The answer is"}]}
+    payload = payload_of(
+        {"messages": [USER, {"role": "assistant", "content": "The answer is "}]}, BUDGET_MODEL
+    )
+    assert payload["messages"][-1] == {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "The answer is"}],
+    }
 
 
 def test_an_earlier_refusal_stays_in_the_conversation() -> None:
@@ -1312,9 +1485,15 @@ def test_models_are_listed_in_one_page() -> None:
     provider = adapter()
     assert isinstance(provider, Discovers)
     request = provider.models_request()
-    assert (request.method, request.url) == ("GET", "https://api.anthropic.com/v1/models?limit=1000")
+    assert (request.method, request.url) == (
+        "GET",
+        "https://api.anthropic.com/v1/models?limit=1000",
+    )
     assert request.headers["x-api-key"] == "sk-ant-mark"
-    listed = {"data": [{"type": "model", "id": "claude-opus-5", "display_name": "Opus"}], "has_more": False}
+    listed = {
+        "data": [{"type": "model", "id": "claude-opus-5", "display_name": "Opus"}],
+        "has_more": False,
+    }
     assert provider.models(json.dumps(listed).encode()) == {"claude-opus-5": "claude-opus-5"}
     for invalid in (b"", b"[]", b'{"data": [{}]}', b"\xff"):
         with pytest.raises(ProviderError, match="Cannot parse"):
@@ -1344,39 +1523,70 @@ def test_stop_reasons_become_finish_reasons(stop_reason: str | None, finish_reas
     assert completion["choices"][0]["finish_reason"] == finish_reason
     if stop_reason is not None:
         start = {"type": "message_start", "message": {"usage": {}}}
-        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}
+        delta = {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "x"},
+        }
         chunks = chunks_of(events(start, delta, message_delta(stop_reason)))
         assert join_chunks(chunks)["finish_reason"] == finish_reason
 
 
 def message_delta(reason: str, **delta: Any) -> Json:
-    return {"type": "message_delta", "delta": {"stop_reason": reason, **delta}, "usage": {"output_tokens": 1}}
+    return {
+        "type": "message_delta",
+        "delta": {"stop_reason": reason, **delta},
+        "usage": {"output_tokens": 1},
+    }
 
 
 def test_a_refusal_is_a_normal_answer_with_its_explanation() -> None:
     details = {"type": "refusal", "category": "cyber", "explanation": "Not this."}
-    message = completion_of({"content": [], "stop_reason": "refusal", "stop_details": details})["choices"][0]["message"]
+    message = completion_of({"content": [], "stop_reason": "refusal", "stop_details": details})[
+        "choices"
+    ][0]["message"]
     assert (message["content"], message["refusal"]) == ("", "Not this.")
-    assert message["provider_extra"]["anthropic"] == {"stop_reason": "refusal", "stop_details": details}
+    assert message["provider_extra"]["anthropic"] == {
+        "stop_reason": "refusal",
+        "stop_details": details,
+    }
     chunks = chunks_of(events(message_delta("refusal", stop_details=details)))
     assert join_chunks(chunks)["message"]["refusal"] == "Not this."
 
 
 def test_a_paused_turn_can_be_sent_back_to_continue_it() -> None:
     blocks = [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}}]
-    message = completion_of({"content": blocks, "stop_reason": "pause_turn"})["choices"][0]["message"]
+    message = completion_of({"content": blocks, "stop_reason": "pause_turn"})["choices"][0][
+        "message"
+    ]
     assert message["provider_extra"]["anthropic"]["stop_reason"] == "pause_turn"
-    assert payload_of({"messages": [USER, message]})["messages"][-1] == {"role": "assistant", "content": blocks}
+    assert payload_of({"messages": [USER, message]})["messages"][-1] == {
+        "role": "assistant",
+        "content": blocks,
+    }
 
 
 def test_cited_pages_become_annotations() -> None:
-    cited = {"type": "web_search_result_location", "url": "https://e.com", "title": "E", "encrypted_index": "x"}
-    blocks = [{"type": "text", "text": "So: "}, {"type": "text", "text": "it is.", "citations": [cited]}]
+    cited = {
+        "type": "web_search_result_location",
+        "url": "https://e.com",
+        "title": "E",
+        "encrypted_index": "x",
+    }
+    blocks = [
+        {"type": "text", "text": "So: "},
+        {"type": "text", "text": "it is.", "citations": [cited]},
+    ]
     message = completion_of({"content": blocks, "stop_reason": "end_turn"})["choices"][0]["message"]
     assert message["annotations"] == [
         {
             "type": "url_citation",
-            "url_citation": {"start_index": 4, "end_index": 10, "url": "https://e.com", "title": "E"},
+            "url_citation": {
+                "start_index": 4,
+                "end_index": 10,
+                "url": "https://e.com",
+                "title": "E",
+            },
         }
     ]
     assert message["provider_extra"]["anthropic"]["content"] == blocks
@@ -1398,15 +1608,26 @@ def test_streamed_calls_always_have_json_arguments() -> None:
     body = events(
         {"type": "message_start", "message": {"id": "msg_9", "usage": {"input_tokens": 3}}},
         {"type": "content_block_start", "index": 0, "content_block": use},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": ""}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": ""},
+        },
         {"type": "content_block_stop", "index": 0},
-        {"type": "content_block_start", "index": 1, "content_block": {**use, "id": "b", "input": {"zone": "UTC"}}},
+        {
+            "type": "content_block_start",
+            "index": 1,
+            "content_block": {**use, "id": "b", "input": {"zone": "UTC"}},
+        },
         {"type": "content_block_stop", "index": 1},
         message_delta("tool_use"),
         {"type": "message_stop"},
     )
     answer = join_chunks(chunks_of(body))
-    assert [call["function"]["arguments"] for call in answer["message"]["tool_calls"]] == ["{}", '{"zone":"UTC"}']
+    assert [call["function"]["arguments"] for call in answer["message"]["tool_calls"]] == [
+        "{}",
+        '{"zone":"UTC"}',
+    ]
     assert (answer["id"], answer["finish_reason"]) == ("msg_9", "tool_calls")
     assert answer["usage"]["prompt_tokens"] == 3
 
@@ -1418,8 +1639,16 @@ def test_the_input_of_the_answer_tool_is_streamed_as_text() -> None:
             "index": 0,
             "content_block": {"type": "tool_use", "id": "a", "name": ANSWER_TOOL, "input": {}},
         },
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"a":'}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "1}"}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": '{"a":'},
+        },
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": "1}"},
+        },
         {"type": "content_block_stop", "index": 0},
         message_delta("tool_use"),
     )
@@ -1434,21 +1663,31 @@ def test_unknown_events_and_blocks_are_tolerated() -> None:
         {"type": "ping"},
         {"type": "of_the_future", "index": 7},
         {"type": "content_block_start", "index": 0, "content_block": block},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "of_the_future_delta", "data": "b", "n": 1}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "of_the_future_delta", "data": "b", "n": 1},
+        },
         {"type": "content_block_stop", "index": 0},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Hi"}},
         message_delta("end_turn"),
     )
     message = join_chunks(chunks_of(body))["message"]
     assert message["content"] == "Hi"
-    assert message["provider_extra"]["anthropic"]["content"] == [{"type": "of_the_future", "data": "ab", "n": 1}]
+    assert message["provider_extra"]["anthropic"]["content"] == [
+        {"type": "of_the_future", "data": "ab", "n": 1}
+    ]
 
 
 def test_an_interrupted_stream_is_not_complete() -> None:
     """SR-058."""
     call = chat_call({"model": "m", "messages": [USER], "stream": True})
     progress = ChatStream(adapter().chunks(call))
-    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "So"}}
+    start = {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "text", "text": "So"},
+    }
     assert len(progress.feed(events(start))) == 1
     progress.feed(b"")
     assert progress.finished
@@ -1461,23 +1700,45 @@ def test_an_interrupted_stream_is_not_complete() -> None:
         (529, "overloaded_error", "Overloaded", ErrorKind.OVERLOADED),
         (500, "api_error", "Internal server error", ErrorKind.OVERLOADED),
         (504, "timeout_error", "Timed out", ErrorKind.TIMEOUT),
-        (429, "rate_limit_error", "Number of request tokens has exceeded your rate limit", ErrorKind.RATE_LIMIT),
+        (
+            429,
+            "rate_limit_error",
+            "Number of request tokens has exceeded your rate limit",
+            ErrorKind.RATE_LIMIT,
+        ),
         (413, "request_too_large", "Request exceeds the maximum size", ErrorKind.INVALID_REQUEST),
         (403, "permission_error", "Not allowed", ErrorKind.PERMISSION),
         (402, "billing_error", "Pay", ErrorKind.QUOTA),
-        (400, "invalid_request_error", "prompt is too long: 208310 tokens > 200000 maximum", ErrorKind.CONTEXT_LENGTH),
+        (
+            400,
+            "invalid_request_error",
+            "prompt is too long: 208310 tokens > 200000 maximum",
+            ErrorKind.CONTEXT_LENGTH,
+        ),
         (
             400,
             "invalid_request_error",
             "input length and `max_tokens` exceed context limit: 1 + 2 > 2",
             ErrorKind.CONTEXT_LENGTH,
         ),
-        (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API", ErrorKind.QUOTA),
-        (400, "invalid_request_error", "Output blocked by content filtering policy", ErrorKind.CONTENT_POLICY),
+        (
+            400,
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API",
+            ErrorKind.QUOTA,
+        ),
+        (
+            400,
+            "invalid_request_error",
+            "Output blocked by content filtering policy",
+            ErrorKind.CONTENT_POLICY,
+        ),
         (400, "invalid_request_error", "max_tokens: Field required", ErrorKind.INVALID_REQUEST),
     ],
 )
-def test_errors_are_classified_by_status_and_in_streams(status: int, type: str, message: str, kind: ErrorKind) -> None:
+def test_errors_are_classified_by_status_and_in_streams(
+    status: int, type: str, message: str, kind: ErrorKind
+) -> None:
     """SR-064, SR-068."""
     body = {"type": "error", "error": {"type": type, "message": message}, "request_id": "req_1"}
     error = adapter().error(status, {"retry-after": "7"}, json.dumps(body).encode())

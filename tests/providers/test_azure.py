@@ -44,16 +44,24 @@ def no_address(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def azure(base_url: str = "", *, key: str = "k" * 32, resource: str = "", api_version: str = "") -> Azure:
+def azure(
+    base_url: str = "", *, key: str = "k" * 32, resource: str = "", api_version: str = ""
+) -> Azure:
     settings = AzureSettings(
-        id="azure", base_url=base_url, api_key=Secret(key), resource=resource, api_version=api_version
+        id="azure",
+        base_url=base_url,
+        api_key=Secret(key),
+        resource=resource,
+        api_version=api_version,
     )
     return Azure(AZURE, settings)
 
 
 def call(*, model: str = "gpt-5-mini", **members: object) -> ChatCall:
     body = decode(msgspec.json.encode({"model": "m", "messages": HI, **members}))
-    return ChatCall(body=body, upstream_model=model, client_model=CLIENT_MODEL, id=ID, created=CREATED)
+    return ChatCall(
+        body=body, upstream_model=model, client_model=CLIENT_MODEL, id=ID, created=CREATED
+    )
 
 
 def sent(adapter: Azure, **members: Any) -> UpstreamRequest:
@@ -62,7 +70,9 @@ def sent(adapter: Azure, **members: Any) -> UpstreamRequest:
 
 def test_a_path_is_used_as_it_is() -> None:
     """K-04: for a gateway in front of the resource."""
-    settings = AzureSettings(id="azure", base_url="https://proxy.example", path="/gpt/chat/completions?v=1")
+    settings = AzureSettings(
+        id="azure", base_url="https://proxy.example", path="/gpt/chat/completions?v=1"
+    )
     request = sent(Azure(AZURE, settings))
     assert request.url == "https://proxy.example/gpt/chat/completions?v=1"
 
@@ -111,16 +121,25 @@ def test_each_api_has_its_url(settings: dict[str, str], url: str) -> None:
         (RESOURCE, V1),
         (f" {RESOURCE}/ ", V1),
         (f"{RESOURCE}/openai/v1/", V1),
-        (f"{RESOURCE}/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21", f"{DEPLOYMENT}2024-10-21"),
+        (
+            f"{RESOURCE}/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21",
+            f"{DEPLOYMENT}2024-10-21",
+        ),
         (MODELS, f"{MODELS}/chat/completions?api-version=2024-05-01-preview"),
     ],
 )
-def test_the_address_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str, url: str) -> None:
+def test_the_address_may_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, url: str
+) -> None:
     """As for Azure's own clients. The configuration takes precedence."""
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", endpoint)
     assert sent(azure()).url == url
     other = "https://other.openai.azure.com/openai/v1/chat/completions"
-    assert sent(azure(resource="other")).url == sent(azure("https://other.openai.azure.com")).url == other
+    assert (
+        sent(azure(resource="other")).url
+        == sent(azure("https://other.openai.azure.com")).url
+        == other
+    )
 
 
 def test_the_resource_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,14 +162,18 @@ def test_invalid_api_versions_are_reported(version: str) -> None:
         azure(RESOURCE, api_version=version)
 
 
-@pytest.mark.parametrize("resource", ["a/b", "a b", "https://mine.openai.azure.com", "user@mine", "-"])
+@pytest.mark.parametrize(
+    "resource", ["a/b", "a b", "https://mine.openai.azure.com", "user@mine", "-"]
+)
 def test_invalid_resource_names_are_reported(resource: str) -> None:
     with pytest.raises(ConfigError, match="not the name of a resource"):
         azure(resource=resource)
 
 
 @pytest.mark.parametrize("endpoint", ["mine", "ftp://mine", "https://user:secret@mine", "https://"])
-def test_invalid_addresses_in_the_environment_are_reported(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_invalid_addresses_in_the_environment_are_reported(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
     """SR-066: without repeating them, because they may contain a password."""
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", endpoint)
     with pytest.raises(ConfigError, match="AZURE_OPENAI_ENDPOINT is not a plain") as caught:
@@ -160,7 +183,10 @@ def test_invalid_addresses_in_the_environment_are_reported(monkeypatch: pytest.M
 
 def test_plain_settings_are_accepted() -> None:
     """Another plugin may create the adapter with settings that are not Azure's."""
-    assert Azure(AZURE, ProviderSettings(id="x", base_url=RESOURCE)).base_url == f"{RESOURCE}/openai/v1"
+    assert (
+        Azure(AZURE, ProviderSettings(id="x", base_url=RESOURCE)).base_url
+        == f"{RESOURCE}/openai/v1"
+    )
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "my model", "a/b?c#d", "größe"])
@@ -185,15 +211,23 @@ def both(
 ) -> tuple[Seen, UpstreamRequest]:
     """Return what OpenAI's client sends and what the adapter sends for the same request."""
     with client:
-        client.chat.completions.create(model="gpt-5-mini", messages=[{"role": "user", "content": "Hi"}], **members)
+        client.chat.completions.create(
+            model="gpt-5-mini", messages=[{"role": "user", "content": "Hi"}], **members
+        )
     return upstream.requests[-1], sent(adapter, **members)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_requests_equal_those_of_openais_azure_client(upstream: ScriptedUpstream, stream: bool) -> None:
+def test_requests_equal_those_of_openais_azure_client(
+    upstream: ScriptedUpstream, stream: bool
+) -> None:
     options: Json = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-    client = openai.AzureOpenAI(azure_endpoint=upstream.origin, api_version="2024-10-21", api_key="k" * 32)
-    theirs, ours = both(upstream, client, azure(upstream.origin, api_version="2024-10-21"), **options)
+    client = openai.AzureOpenAI(
+        azure_endpoint=upstream.origin, api_version="2024-10-21", api_key="k" * 32
+    )
+    theirs, ours = both(
+        upstream, client, azure(upstream.origin, api_version="2024-10-21"), **options
+    )
     assert ours.url == upstream.origin + theirs.path
     assert json.loads(ours.content) == theirs.json
     assert [ours.headers.get(name) for name in AUTHENTICATION] == ["k" * 32, None]
@@ -201,8 +235,12 @@ def test_requests_equal_those_of_openais_azure_client(upstream: ScriptedUpstream
 
 
 @pytest.mark.parametrize("version", ["", "2024-10-21"])
-def test_entra_tokens_are_sent_like_openais_azure_client_does(upstream: ScriptedUpstream, version: str) -> None:
-    client = openai.AzureOpenAI(azure_endpoint=upstream.origin, api_version="2024-10-21", azure_ad_token=TOKEN)
+def test_entra_tokens_are_sent_like_openais_azure_client_does(
+    upstream: ScriptedUpstream, version: str
+) -> None:
+    client = openai.AzureOpenAI(
+        azure_endpoint=upstream.origin, api_version="2024-10-21", azure_ad_token=TOKEN
+    )
     theirs, ours = both(upstream, client, azure(upstream.origin, key=TOKEN, api_version=version))
     assert [ours.headers.get(name) for name in AUTHENTICATION] == [None, f"Bearer {TOKEN}"]
     assert theirs.headers["authorization"] == f"Bearer {TOKEN}"
@@ -219,10 +257,16 @@ def test_requests_to_the_v1_api_equal_those_of_openais_client(upstream: Scripted
     [
         ("https://r.openai.azure.com", "", "/openai/v1/responses"),
         ("https://r.openai.azure.com", "preview", "/openai/v1/responses?api-version=preview"),
-        ("https://r.openai.azure.com", "2025-04-01-preview", "/openai/responses?api-version=2025-04-01-preview"),
+        (
+            "https://r.openai.azure.com",
+            "2025-04-01-preview",
+            "/openai/responses?api-version=2025-04-01-preview",
+        ),
     ],
 )
-def test_codex_models_are_reached_by_the_responses_api(base_url: str, api_version: str, path: str) -> None:
+def test_codex_models_are_reached_by_the_responses_api(
+    base_url: str, api_version: str, path: str
+) -> None:
     request = sent(azure(base_url, api_version=api_version), model="my-gpt-5.1-codex")
     assert request.url == f"https://r.openai.azure.com{path}"
     assert json.loads(request.content)["model"] == "my-gpt-5.1-codex"
@@ -232,7 +276,9 @@ def test_codex_models_are_reached_by_the_responses_api(base_url: str, api_versio
     ("base_url", "api_version"),
     [("https://r.openai.azure.com", "2024-10-21"), ("https://r.services.ai.azure.com/models", "")],
 )
-def test_versions_without_the_responses_api_get_chat_completions(base_url: str, api_version: str) -> None:
+def test_versions_without_the_responses_api_get_chat_completions(
+    base_url: str, api_version: str
+) -> None:
     request = sent(azure(base_url, api_version=api_version), model="my-gpt-5.1-codex")
     assert "/chat/completions" in request.url
     assert "messages" in json.loads(request.content)
@@ -240,7 +286,10 @@ def test_versions_without_the_responses_api_get_chat_completions(base_url: str, 
 
 def test_the_responses_api_cannot_be_chosen_where_there_is_none() -> None:
     settings = AzureSettings(
-        id="azure", base_url="https://r.openai.azure.com", api_version="2024-10-21", protocol="responses"
+        id="azure",
+        base_url="https://r.openai.azure.com",
+        api_version="2024-10-21",
+        protocol="responses",
     )
     with pytest.raises(ConfigError, match="protocol: this API of Azure has no Responses API"):
         Azure(AZURE, settings)
@@ -257,9 +306,15 @@ def test_the_key_is_only_in_a_header() -> None:
 
 
 def test_the_key_may_come_from_configured_headers() -> None:
-    settings = AzureSettings(id="azure", base_url=RESOURCE, headers={"api-key": "theirs", "x-ms-a": "b"})
+    settings = AzureSettings(
+        id="azure", base_url=RESOURCE, headers={"api-key": "theirs", "x-ms-a": "b"}
+    )
     headers = sent(Azure(AZURE, settings)).headers
-    assert (headers["api-key"], headers["x-ms-a"], "authorization" in headers) == ("theirs", "b", False)
+    assert (headers["api-key"], headers["x-ms-a"], "authorization" in headers) == (
+        "theirs",
+        "b",
+        False,
+    )
 
 
 # Requests
@@ -267,7 +322,9 @@ def test_the_key_may_come_from_configured_headers() -> None:
 
 def test_members_are_passed_on_and_unknown_ones_reported_as_dropped() -> None:
     """SR-024, SR-026."""
-    request = sent(azure(RESOURCE), enable_thinking=True, data_sources=[{"type": "azure_search"}], max_tokens=5)
+    request = sent(
+        azure(RESOURCE), enable_thinking=True, data_sources=[{"type": "azure_search"}], max_tokens=5
+    )
     assert request.dropped == ("enable_thinking",)
     assert json.loads(request.content) == {
         "model": "gpt-5-mini", "messages": HI, "data_sources": [{"type": "azure_search"}], "max_completion_tokens": 5
@@ -283,8 +340,16 @@ def test_members_are_passed_on_and_unknown_ones_reported_as_dropped() -> None:
         ("our-bot", {"api_version": "2024-06-01"}, "max_tokens"),
         ("Mistral-Large-3", {}, "max_tokens"),
         ("DeepSeek-V3.1", {}, "max_tokens"),
-        ("o3-mini", {"base_url": "https://r.services.ai.azure.com/models"}, "max_completion_tokens"),
-        ("eu-gpt-5", {"base_url": "https://r.services.ai.azure.com/models"}, "max_completion_tokens"),
+        (
+            "o3-mini",
+            {"base_url": "https://r.services.ai.azure.com/models"},
+            "max_completion_tokens",
+        ),
+        (
+            "eu-gpt-5",
+            {"base_url": "https://r.services.ai.azure.com/models"},
+            "max_completion_tokens",
+        ),
         ("Phi-4", {"base_url": "https://r.services.ai.azure.com/models"}, "max_tokens"),
     ],
 )
@@ -365,7 +430,13 @@ def as_recorded(recording: Recording) -> Azure:
 def call_of(recording: Recording) -> ChatCall:
     body = {"model": recording.model, **recording.request["body"]}
     decoded = decode(json.dumps(body).encode())
-    return ChatCall(body=decoded, upstream_model=recording.model, client_model=CLIENT_MODEL, id=ID, created=CREATED)
+    return ChatCall(
+        body=decoded,
+        upstream_model=recording.model,
+        client_model=CLIENT_MODEL,
+        id=ID,
+        created=CREATED,
+    )
 
 
 def of_azure(recording: Recording) -> bool:
@@ -406,7 +477,9 @@ def test_recorded_answers_keep_the_results_of_the_filter(recording: Recording) -
 
 
 def events(recording: Recording) -> list[Json]:
-    lines = [line for line in str(recording.response["text"]).splitlines() if line.startswith("data: {")]
+    lines = [
+        line for line in str(recording.response["text"]).splitlines() if line.startswith("data: {")
+    ]
     return [json.loads(line.removeprefix("data: ")) for line in lines]
 
 
@@ -427,14 +500,18 @@ def test_recorded_streams_keep_the_results_of_the_filter(recording: Recording) -
         "object": "chat.completion.chunk",
     }
     chunks = fed(as_recorded(recording), call_of(recording), recorded)
-    assert [json.loads(chunk.data) for chunk in chunks] == [{**event, **envelope} for event in recorded]
+    assert [json.loads(chunk.data) for chunk in chunks] == [
+        {**event, **envelope} for event in recorded
+    ]
     for chunk in chunks:
         ChatCompletionChunk.model_validate_json(chunk.data)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 10**9])
 @for_each(recordings("openai", streamed))
-def test_recorded_streams_give_the_same_chunks_however_they_are_split(recording: Recording, size: int) -> None:
+def test_recorded_streams_give_the_same_chunks_however_they_are_split(
+    recording: Recording, size: int
+) -> None:
     """SR-055, SR-060: and in the same order, because Azure repeats nothing."""
     progress = ChatStream(as_recorded(recording).chunks(call_of(recording)))
     out = [chunk for piece in pieces(recording.body, size) for chunk in progress.feed(piece)]
@@ -468,7 +545,10 @@ STOP = event([delta("stop")])
 def stream(*data: Json) -> tuple[list[Json], ChatStream]:
     """Return the chunks that the core passes on."""
     progress = ChatStream(azure(RESOURCE).chunks(call(stream=True)))
-    body = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in data) + b"data: [DONE]\n\n"
+    body = (
+        b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in data)
+        + b"data: [DONE]\n\n"
+    )
     chunks = progress.feed(body)
     if progress.complete:
         chunks += progress.held_back()
@@ -483,10 +563,15 @@ def test_results_for_the_prompt_come_first_and_do_not_commit() -> None:
     assert progress.complete
     translator = azure(RESOURCE).chunks(call(stream=True))
     assert list(translator.feed("", json.dumps(PROMPT).encode())) == []
-    assert [chunk.content for chunk in translator.feed("", json.dumps(BEGIN).encode())] == [False, False]
+    assert [chunk.content for chunk in translator.feed("", json.dumps(BEGIN).encode())] == [
+        False,
+        False,
+    ]
 
 
-@pytest.mark.parametrize("first", [{**PROMPT, "id": "chatcmpl-a"}, event([], prompt_filter_results=[])])
+@pytest.mark.parametrize(
+    "first", [{**PROMPT, "id": "chatcmpl-a"}, event([], prompt_filter_results=[])]
+)
 def test_results_with_an_id_are_passed_on_at_once(first: Json) -> None:
     chunks = fed(azure(RESOURCE), call(stream=True), [first])
     assert [json.loads(chunk.data)["id"] for chunk in chunks] == ["chatcmpl-a"]
@@ -500,7 +585,9 @@ def test_results_alone_are_not_a_complete_answer() -> None:
 
 
 def test_an_error_after_the_results_is_reported() -> None:
-    _, progress = stream(PROMPT, {"error": {"message": "The server had an error", "type": "server_error"}})
+    _, progress = stream(
+        PROMPT, {"error": {"message": "The server had an error", "type": "server_error"}}
+    )
     assert progress.failure is not None
     assert progress.failure.kind is ErrorKind.OVERLOADED
 
@@ -512,7 +599,9 @@ def test_results_for_the_answer_are_passed_on_even_after_its_end() -> None:
     late = {**event([found]), "id": "", "created": 0, "model": "", "object": ""}
     chunks, progress = stream(BEGIN, WORD, late, STOP, late)
     assert progress.complete
-    assert [chunk["choices"][0].get("content_filter_offsets") is not None for chunk in chunks].count(True) == 2
+    assert [
+        chunk["choices"][0].get("content_filter_offsets") is not None for chunk in chunks
+    ].count(True) == 2
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert {chunk["id"] for chunk in chunks} == {"chatcmpl-a"}
 
@@ -523,8 +612,19 @@ def test_a_filtered_answer_is_a_normal_answer() -> None:
     chunks, progress = stream(BEGIN, WORD, event([{**delta("content_filter"), **results}]))
     assert progress.complete
     assert chunks[-1]["choices"][0] == {**delta("content_filter"), **results}
-    choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "content_filter", **results}
-    body = {"id": "c", "object": "chat.completion", "created": 1_760_000_000, "model": "m", "choices": [choice]}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": ""},
+        "finish_reason": "content_filter",
+        **results,
+    }
+    body = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1_760_000_000,
+        "model": "m",
+        "choices": [choice],
+    }
     completion = azure(RESOURCE).completion(call(), json.dumps(body).encode())
     assert json.loads(completion.data)["choices"] == [choice]
 
@@ -535,7 +635,11 @@ SAFE = {"filtered": False, "severity": "safe"}
 HIGH = {"filtered": True, "severity": "high"}
 INNER = {
     "code": "ResponsibleAIPolicyViolation",
-    "content_filter_result": {"hate": SAFE, "jailbreak": {"filtered": True, "detected": True}, "violence": HIGH},
+    "content_filter_result": {
+        "hate": SAFE,
+        "jailbreak": {"filtered": True, "detected": True},
+        "violence": HIGH,
+    },
 }
 FILTERED = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
 
@@ -554,7 +658,11 @@ FILTERED = "The response was filtered due to the prompt triggering Azure OpenAI'
 def test_errors_of_the_filter_name_the_categories(fault: Json, message: str) -> None:
     """SR-068: errors of content policy are not retried elsewhere, so the client has to know the reason."""
     found = azure(RESOURCE).error(400, {}, json.dumps({"error": fault}).encode())
-    assert (found.kind, found.message, found.code) == (ErrorKind.CONTENT_POLICY, message, "content_filter")
+    assert (found.kind, found.message, found.code) == (
+        ErrorKind.CONTENT_POLICY,
+        message,
+        "content_filter",
+    )
     assert (found.status, found.param) == (400, fault.get("param"))
 
 
@@ -586,7 +694,9 @@ LIMIT = "Requests to the ChatCompletions_Create Operation have exceeded token ra
 )  # fmt: skip
 def test_errors_are_classified(status: int, body: Json | None, kind: ErrorKind) -> None:
     """SR-072."""
-    found = azure(RESOURCE).error(status, {}, json.dumps(body).encode() if body is not None else b"<html>")
+    found = azure(RESOURCE).error(
+        status, {}, json.dumps(body).encode() if body is not None else b"<html>"
+    )
     assert (found.kind, found.status) == (kind, status)
 
 
@@ -616,7 +726,10 @@ def test_deployments_are_discovered() -> None:
     adapter = azure(RESOURCE)
     assert isinstance(adapter, Discovers)
     request = adapter.models_request()
-    assert (request.method, request.url) == ("GET", f"{RESOURCE}/openai/deployments?api-version=2023-03-15-preview")
+    assert (request.method, request.url) == (
+        "GET",
+        f"{RESOURCE}/openai/deployments?api-version=2023-03-15-preview",
+    )
     body = {"object": "list", "data": [
         {"id": "chat", "model": "gpt-4o", "object": "deployment", "owner": "organization-owner", "status": "succeeded"},
         {"id": "new", "model": "gpt-5", "status": "creating"}, {"id": "plain", "model": "o3"},
@@ -646,19 +759,27 @@ def llms_providers():
 
 
 def test_azure_behind_the_gateway(
-    served: Serve, provider: ProviderBlock, config_of: Callable[..., Config], upstream: ScriptedUpstream, tmp_path: Path
+    served: Serve,
+    provider: ProviderBlock,
+    config_of: Callable[..., Config],
+    upstream: ScriptedUpstream,
+    tmp_path: Path,
 ) -> None:
     """SR-005, SR-007, SR-045, SR-068: settings of the block, the key's header, and a final error of the filter."""
     plugin = tmp_path / "of_azure.py"
     plugin.write_text(PLUGIN, "utf-8")
-    block = provider(upstream.origin, {"m": "my-deployment"}, type="azure-under-test", api_version="2024-10-21")
+    block = provider(
+        upstream.origin, {"m": "my-deployment"}, type="azure-under-test", api_version="2024-10-21"
+    )
     gateway = served(config_of(first=block), f"[plugins]\nload = ['{plugin}']\n")
     chat = {"model": "m", "messages": HI}
     with httpx.Client(trust_env=False, timeout=10) as client:
         answer = client.post(f"{gateway.base_url}/chat/completions", json=chat)
         assert answer.json()["model"] == "m"
         seen = upstream.requests[0]
-        assert seen.path == "/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21"
+        assert (
+            seen.path == "/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21"
+        )
         assert seen.headers["api-key"] == block["api_key"]
         assert "authorization" not in seen.headers
         upstream.script(error(400, FILTERED, code="content_filter", innererror=INNER))
@@ -666,17 +787,36 @@ def test_azure_behind_the_gateway(
         assert refused.status_code == 400
         assert refused.json()["error"]["code"] == "content_filter"
         assert "jailbreak, violence" in refused.json()["error"]["message"]
-        upstream.script(json_body({"error": {"code": "DeploymentNotFound", "message": "none"}}, 404))
+        upstream.script(
+            json_body({"error": {"code": "DeploymentNotFound", "message": "none"}}, 404)
+        )
         assert client.post(f"{gateway.base_url}/chat/completions", json=chat).status_code == 424
 
 
 def test_requests_of_the_responses_api_are_passed_on(served: Serve) -> None:
     """With Azure's own header for the key, and the deployment's name for the model."""
-    message = {"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": []}
-    response = {"id": "resp_1", "object": "response", "status": "completed", "model": "theirs", "output": [message]}
+    message = {
+        "type": "message",
+        "id": "m",
+        "status": "completed",
+        "role": "assistant",
+        "content": [],
+    }
+    response = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "completed",
+        "model": "theirs",
+        "output": [message],
+    }
     with ScriptedUpstream() as upstream:
         upstream.default = json_body(response)
-        block = {"enabled": True, "base_url": upstream.origin, "api_key": "sk-marked-azure", "models": {"m": "mine"}}
+        block = {
+            "enabled": True,
+            "base_url": upstream.origin,
+            "api_key": "sk-marked-azure",
+            "models": {"m": "mine"},
+        }
         gateway = served({"providers": {"azure": block}})
         body = {"model": "m", "input": "Hi", "store": False, "tools": [{"type": "web_search"}]}
         received = httpx.post(f"{gateway.base_url}/responses", json=body, trust_env=False)

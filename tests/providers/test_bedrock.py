@@ -61,10 +61,14 @@ NOW = datetime(2026, 5, 4, 22, 49, 30, tzinfo=UTC)
 KEY = Credentials(Secret("AKIDEXAMPLE"), Secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"))
 
 
-def adapter(api_key: str | None = "a-bearer-token", environ: Mapping[str, str] = {}, **own: Any) -> Bedrock:
+def adapter(
+    api_key: str | None = "a-bearer-token", environ: Mapping[str, str] = {}, **own: Any
+) -> Bedrock:
     own = {"region": "us-east-1", **own}
     secret = Secret(api_key) if api_key is not None else None
-    return Bedrock(BEDROCK, BedrockSettings(id="bedrock", api_key=secret, **own), environ, lambda: NOW)
+    return Bedrock(
+        BEDROCK, BedrockSettings(id="bedrock", api_key=secret, **own), environ, lambda: NOW
+    )
 
 
 def sent(body: Mapping[str, Any], model: str = CLAUDE) -> UpstreamRequest:
@@ -88,15 +92,25 @@ def messages(*given: Json, model: str = CLAUDE, **members: Any) -> list[Json]:
 
 
 def user(*content: Json | str) -> Json:
-    return {"role": "user", "content": [{"type": "text", "text": c} if isinstance(c, str) else c for c in content]}
+    return {
+        "role": "user",
+        "content": [{"type": "text", "text": c} if isinstance(c, str) else c for c in content],
+    }
 
 
 def called(name: str, arguments: Json, id: str = "call_1") -> Json:
-    return {"id": id, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return {
+        "id": id,
+        "type": "function",
+        "function": {"name": name, "arguments": json.dumps(arguments)},
+    }
 
 
 def tool(name: str = "weather", **function: Any) -> Json:
-    return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}, **function}}
+    return {
+        "type": "function",
+        "function": {"name": name, "parameters": {"type": "object"}, **function},
+    }
 
 
 TURN: list[Json] = [
@@ -122,7 +136,9 @@ def wanted(schema: Json = SCHEMA, **more: Any) -> Json:
 def sdk_answer(body: bytes) -> Json:
     """Return a whole answer as the SDK reads it."""
     shape = bedrock_service().operation_model("Converse").output_shape
-    found: Json = create_parser("rest-json").parse({"status_code": 200, "headers": {}, "body": body}, shape)
+    found: Json = create_parser("rest-json").parse(
+        {"status_code": 200, "headers": {}, "body": body}, shape
+    )
     return found
 
 
@@ -145,7 +161,9 @@ def completed(answer: Json | bytes, call: ChatCall | None = None) -> ChatComplet
 
 
 def streamed(body: bytes, size: int | None = None, call: ChatCall | None = None) -> list[Chunk]:
-    return translate_stream(adapter(), call or chat_call({**HELLO, "stream": True}, model=CLAUDE), body, size)
+    return translate_stream(
+        adapter(), call or chat_call({**HELLO, "stream": True}, model=CLAUDE), body, size
+    )
 
 
 def joined(chunks: Iterable[Chunk]) -> Json:
@@ -230,9 +248,9 @@ def blocks_of(events: Iterable[Json]) -> tuple[list[Json], str, Json]:
                     case {"toolUse": {"input": piece}}:
                         block["toolUse"]["input"] += piece
                     case {"reasoningContent": {"text": text}}:
-                        thoughts = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})[
-                            "reasoningText"
-                        ]
+                        thoughts = block.setdefault(
+                            "reasoningContent", {"reasoningText": {"text": ""}}
+                        )["reasoningText"]
                         thoughts["text"] += text
                     case {"reasoningContent": {"signature": signature}}:
                         block["reasoningContent"]["reasoningText"]["signature"] = signature
@@ -246,7 +264,10 @@ def blocks_of(events: Iterable[Json]) -> tuple[list[Json], str, Json]:
         if "toolUse" in block:
             block["toolUse"]["input"] = json.loads(block["toolUse"]["input"] or "{}")
         if "citations" in block:
-            cited = {"content": [{"text": block.pop("text", "")}], "citations": block.pop("citations")}
+            cited = {
+                "content": [{"text": block.pop("text", "")}],
+                "citations": block.pop("citations"),
+            }
             block["citationsContent"] = cited
     return list(blocks.values()), reason, usage
 
@@ -277,14 +298,22 @@ def test_recorded_answers_are_translated_completely(recording: Recording) -> Non
     """SR-042 … SR-049."""
     answer = json.loads(recording.body)
     completion = completed(recording.body, call_of(recording))
-    assert read(completion) == expected(answer["output"]["message"]["content"], answer["stopReason"], answer["usage"])
-    assert (completion.id, completion.object, completion.created) == ("chatcmpl-1", "chat.completion", 1700000000)
+    assert read(completion) == expected(
+        answer["output"]["message"]["content"], answer["stopReason"], answer["usage"]
+    )
+    assert (completion.id, completion.object, completion.created) == (
+        "chatcmpl-1",
+        "chat.completion",
+        1700000000,
+    )
 
 
 @for_each(WHOLE)
 def test_recorded_answers_agree_with_amazons_sdk(recording: Recording) -> None:
     theirs = sdk_answer(recording.body)
-    content = [each for each in theirs["output"]["message"]["content"] if "SDK_UNKNOWN_MEMBER" not in each]
+    content = [
+        each for each in theirs["output"]["message"]["content"] if "SDK_UNKNOWN_MEMBER" not in each
+    ]
     summary = read(completed(recording.body, call_of(recording)))
     assert summary == expected(content, theirs["stopReason"], theirs["usage"])
 
@@ -333,7 +362,10 @@ RECORDED_KINDS = {
 def test_recorded_errors_are_classified(recording: Recording) -> None:
     error = adapter().error(recording.status, recording.headers, recording.body)
     message = json.loads(recording.body)["message"]
-    assert (error.kind, error.message) == (RECORDED_KINDS.get(message, ErrorKind.INVALID_REQUEST), message)
+    assert (error.kind, error.message) == (
+        RECORDED_KINDS.get(message, ErrorKind.INVALID_REQUEST),
+        message,
+    )
     exception_name = recording.headers.get("x-amzn-errortype")
     if exception_name:
         assert error.type == exception_name.partition(":")[0]
@@ -373,9 +405,15 @@ def as_openai(body: Json) -> Json:
         if "cachePoint" in block:
             messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
         else:
-            messages.append({"role": "system", "content": [{"type": "text", "text": block["text"]}]})
+            messages.append(
+                {"role": "system", "content": [{"type": "text", "text": block["text"]}]}
+            )
     for turn in body["messages"]:
-        messages += user_messages(turn["content"]) if turn["role"] == "user" else [assistant_message(turn["content"])]
+        messages += (
+            user_messages(turn["content"])
+            if turn["role"] == "user"
+            else [assistant_message(turn["content"])]
+        )
     request: Json = {"model": "m", "messages": messages, **parameters(body)}
     if tools := body.get("toolConfig"):
         request |= tool_members(tools)
@@ -409,8 +447,15 @@ def content_part(block: Json) -> Json:
             mime = "video/" + format.removeprefix("video/")  # one recorded client wrote it twice
             return {"type": "video_url", "video_url": {"url": f"data:{mime};base64,{data}"}}
         case {"document": {"format": format, "name": name, "source": source}}:
-            data = source["bytes"] if "bytes" in source else base64.b64encode(source["text"].encode()).decode()
-            file = {"filename": f"{name}.{format}", "file_data": f"data:{MIMES[format]};base64,{data}"}
+            data = (
+                source["bytes"]
+                if "bytes" in source
+                else base64.b64encode(source["text"].encode()).decode()
+            )
+            file = {
+                "filename": f"{name}.{format}",
+                "file_data": f"data:{MIMES[format]};base64,{data}",
+            }
             return {"type": "file", "file": file}
     raise AssertionError(block)
 
@@ -421,7 +466,9 @@ def assistant_message(content: list[Json]) -> Json:
     reasoning = [block for block in content if "reasoningContent" in block]
     message: Json = {"role": "assistant", "content": texts or None}
     if uses:
-        message["tool_calls"] = [called(use["name"], use["input"], use["toolUseId"]) for use in uses]
+        message["tool_calls"] = [
+            called(use["name"], use["input"], use["toolUseId"]) for use in uses
+        ]
     if reasoning:
         message["provider_extra"] = {"bedrock": {"vendor": "anthropic", "reasoning": reasoning}}
     return message
@@ -429,7 +476,12 @@ def assistant_message(content: list[Json]) -> Json:
 
 def parameters(body: Json) -> Json:
     members: Json = {}
-    names = {"maxTokens": "max_tokens", "temperature": "temperature", "topP": "top_p", "stopSequences": "stop"}
+    names = {
+        "maxTokens": "max_tokens",
+        "temperature": "temperature",
+        "topP": "top_p",
+        "stopSequences": "stop",
+    }
     for name, value in (body.get("inferenceConfig") or {}).items():
         members[names[name]] = value
     for name, value in (body.get("additionalModelRequestFields") or {}).items():
@@ -443,7 +495,9 @@ def parameters(body: Json) -> Json:
     if output := body.get("outputConfig"):
         schema = output["textFormat"]["structure"]["jsonSchema"]
         members["response_format"] = wanted(**{**schema, "schema": json.loads(schema["schema"])})
-    return members | {name: body[name] for name in ("guardrailConfig", "performanceConfig") if name in body}
+    return members | {
+        name: body[name] for name in ("guardrailConfig", "performanceConfig") if name in body
+    }
 
 
 def tool_members(config: Json) -> Json:
@@ -472,7 +526,9 @@ def plain(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     match value:
-        case {"json": result} if "inputSchema" not in value and not isinstance(result.get("type"), str):
+        case {"json": result} if "inputSchema" not in value and not isinstance(
+            result.get("type"), str
+        ):
             return {"text": json.dumps(result)}
         case {"source": {"text": text}}:
             value = {**value, "source": {"bytes": base64.b64encode(text.encode()).decode()}}
@@ -519,18 +575,26 @@ def test_request_is_that_of_amazons_sdk(recording: Recording) -> None:
     """The path contains the escaped model id, and the body is what the SDK writes for the same parameters."""
     model = model_of(recording)
     request = sent({**HELLO, "stream": recording.stream}, model)
-    operation = bedrock_service().operation_model("ConverseStream" if recording.stream else "Converse")
+    operation = bedrock_service().operation_model(
+        "ConverseStream" if recording.stream else "Converse"
+    )
     params = check_bedrock(json.loads(request.content), model)
     theirs = create_serializer("rest-json").serialize_to_request(params, operation)
     assert request.url == "https://bedrock-runtime.us-east-1.amazonaws.com" + theirs["url_path"]
     assert json.loads(request.content) == json.loads(theirs["body"])
-    assert (request.method, request.headers["content-type"]) == (theirs["method"], theirs["headers"]["Content-Type"])
+    assert (request.method, request.headers["content-type"]) == (
+        theirs["method"],
+        theirs["headers"]["Content-Type"],
+    )
     assert request.url.split("/")[4] == quote(model, safe="")
 
 
 def test_recordings_contain_everything_that_is_not_carried() -> None:
     seen = {
-        name for each in recordings("bedrock") if each.values[0] for name in not_carried(each.values[0].request["body"])
+        name
+        for each in recordings("bedrock")
+        if each.values[0]
+        for name in not_carried(each.values[0].request["body"])
     }
     assert not seen or seen == NOT_CARRIED.keys()
 
@@ -550,7 +614,9 @@ MODELS = [
 ALSO: dict[str, st.SearchStrategy[Any]] = {
     "top_k": st.integers(1, 500),
     "thinking": st.just({"type": "enabled", "budget_tokens": 2000}),
-    "guardrailConfig": st.just({"guardrailIdentifier": "abc", "guardrailVersion": "DRAFT", "trace": "enabled"}),
+    "guardrailConfig": st.just(
+        {"guardrailIdentifier": "abc", "guardrailVersion": "DRAFT", "trace": "enabled"}
+    ),
     "performanceConfig": st.just({"latency": "optimized"}),
     "requestMetadata": st.just({"team": "search"}),
     "additional_model_request_fields": st.just({"reasoning_config": {"type": "disabled"}}),
@@ -560,7 +626,9 @@ ALSO: dict[str, st.SearchStrategy[Any]] = {
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chat_requests(also=ALSO, never=["n", "logprobs"]), st.sampled_from(MODELS))
-def test_any_request_is_valid_for_amazons_sdk_or_rejected_with_a_reason(body: Json, model: str) -> None:
+def test_any_request_is_valid_for_amazons_sdk_or_rejected_with_a_reason(
+    body: Json, model: str
+) -> None:
     """SR-036: the core downloads URLs before, which `fetched` simulates."""
 
     async def fetched(url: str, param: str) -> tuple[str, bytes]:
@@ -585,7 +653,9 @@ def test_request_does_not_modify_the_call(body: Json, model: str) -> None:
     block = {"reasoningContent": {"reasoningText": {"text": "Hm. "}}, "text": "Hm. "}
     extra = {"bedrock": {"vendor": "anthropic", "reasoning": [block]}}
     answer = {"role": "assistant", "content": None, "provider_extra": extra}
-    call = chat_call({**body, "messages": [*HELLO["messages"], *body["messages"], answer]}, model=model)
+    call = chat_call(
+        {**body, "messages": [*HELLO["messages"], *body["messages"], answer]}, model=model
+    )
     assert_leaves_call_unchanged(adapter(), call)
 
 
@@ -616,8 +686,12 @@ SUITE = datetime(2015, 8, 30, 12, 36, 0, tzinfo=UTC)
     ],
     ids=["get-vanilla", "post-vanilla", "get-vanilla-query-order-key-case", "post-header-key-case"],
 )  # fmt: skip
-def test_signatures_match_amazons_test_suite(method: str, url: str, headers: Json, names: str, signature: str) -> None:
-    made = sign(method, url, headers, b"", credentials=KEY, region="us-east-1", service="service", now=SUITE)
+def test_signatures_match_amazons_test_suite(
+    method: str, url: str, headers: Json, names: str, signature: str
+) -> None:
+    made = sign(
+        method, url, headers, b"", credentials=KEY, region="us-east-1", service="service", now=SUITE
+    )
     assert made["x-amz-date"] == "20150830T123600Z"
     assert made["authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
@@ -625,7 +699,9 @@ def test_signatures_match_amazons_test_suite(method: str, url: str, headers: Jso
     )
 
 
-def sdk_signature(method: str, url: str, headers: Mapping[str, str], body: bytes, region: str, name: str) -> str:
+def sdk_signature(
+    method: str, url: str, headers: Mapping[str, str], body: bytes, region: str, name: str
+) -> str:
     """Return the signature by Amazon's SDK of a request with the headers and the time that were sent."""
     signed_headers = re.search(r"SignedHeaders=([^,]*)", headers["authorization"])
     assert signed_headers is not None
@@ -642,7 +718,11 @@ def sdk_signature(method: str, url: str, headers: Mapping[str, str], body: bytes
 @settings(deadline=None)
 @given(
     st.sampled_from(["GET", "POST"]),
-    st.text(st.characters(codec="ascii", categories=["L", "N"], include_characters=":/-._~ "), min_size=1, max_size=30),
+    st.text(
+        st.characters(codec="ascii", categories=["L", "N"], include_characters=":/-._~ "),
+        min_size=1,
+        max_size=30,
+    ),
     st.dictionaries(
         st.text(st.characters(codec="utf-8"), min_size=1, max_size=5),
         st.text(st.characters(codec="utf-8"), max_size=5),
@@ -656,7 +736,9 @@ def sdk_signature(method: str, url: str, headers: Mapping[str, str], body: bytes
 def test_signatures_match_amazons_sdk(
     method: str, model: str, query: dict[str, str], body: bytes, token: Secret | None
 ) -> None:
-    encoded_query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+    encoded_query = "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items()
+    )
     url = f"https://bedrock-runtime.eu-west-3.amazonaws.com:443/model/{quote(model, safe='')}/converse"
     if encoded_query:
         url += f"?{encoded_query}"
@@ -671,12 +753,16 @@ def test_signatures_match_amazons_sdk(
 
 
 def by_key(**own: Any) -> Bedrock:
-    return adapter(None, access_key_id=KEY.access_key_id, secret_access_key=KEY.secret_access_key, **own)
+    return adapter(
+        None, access_key_id=KEY.access_key_id, secret_access_key=KEY.secret_access_key, **own
+    )
 
 
 def test_request_is_signed_with_the_access_key() -> None:
     request = by_key(headers={"x-team": "search"}).request(chat_call(HELLO, model=CLAUDE))
-    theirs = sdk_signature("POST", request.url, request.headers, request.content, "us-east-1", "bedrock")
+    theirs = sdk_signature(
+        "POST", request.url, request.headers, request.content, "us-east-1", "bedrock"
+    )
     assert request.headers["authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260504/us-east-1/bedrock/aws4_request, "
         f"SignedHeaders=content-type;host;x-amz-date, Signature={theirs}"
@@ -717,7 +803,9 @@ def test_signed_request_arrives_unchanged_and_its_stream_is_read(
         return chunks
 
     with ScriptedUpstream() as upstream:
-        upstream.script(Reply(Status(200, {"content-type": "application/vnd.amazon.eventstream"}), Body(body)))
+        upstream.script(
+            Reply(Status(200, {"content-type": "application/vnd.amazon.eventstream"}), Body(body))
+        )
         summary = joined(asyncio.run(talk(by_key(base_url=upstream.origin))))
         seen = upstream.requests[0]
     assert (summary["text"], summary["finish"]) == ("Hi", "stop")
@@ -729,7 +817,10 @@ def test_signed_request_arrives_unchanged_and_its_stream_is_read(
 
 # Settings -----------------------------------------------------------------------------------------------------------
 
-ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "the-environments-own"}
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT",
+    "AWS_SECRET_ACCESS_KEY": "the-environments-own",
+}
 
 
 def authorization(sender: Bedrock) -> str:
@@ -762,14 +853,35 @@ def test_session_token_is_sent_and_signed() -> None:
     ("own", "environ", "region"),
     [
         ({"region": "eu-west-3"}, {"AWS_REGION": "us-west-2"}, "eu-west-3"),
-        ({"region": ""}, {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-2"}, "us-west-2"),
+        (
+            {"region": ""},
+            {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-2"},
+            "us-west-2",
+        ),
         ({"region": ""}, {"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2"),
-        ({"region": "", "base_url": "https://bedrock-runtime.eu-west-1.amazonaws.com/"}, {}, "eu-west-1"),
-        ({"region": "", "base_url": "https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com"}, {}, "us-gov-west-1"),
-        ({"region": "", "base_url": "https://vpce-1-2.bedrock-runtime.us-east-1.vpce.amazonaws.com"}, {}, "us-east-1"),
+        (
+            {"region": "", "base_url": "https://bedrock-runtime.eu-west-1.amazonaws.com/"},
+            {},
+            "eu-west-1",
+        ),
+        (
+            {"region": "", "base_url": "https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com"},
+            {},
+            "us-gov-west-1",
+        ),
+        (
+            {
+                "region": "",
+                "base_url": "https://vpce-1-2.bedrock-runtime.us-east-1.vpce.amazonaws.com",
+            },
+            {},
+            "us-east-1",
+        ),
     ],
 )
-def test_region_is_found_in_settings_url_or_environment(own: Json, environ: Json, region: str) -> None:
+def test_region_is_found_in_settings_url_or_environment(
+    own: Json, environ: Json, region: str
+) -> None:
     sender = adapter("token", environ, **own)
     assert (sender.region, sender.available()) == (region, None)
     assert f".{region}." in sender.request(chat_call(HELLO, model=CLAUDE)).url
@@ -779,14 +891,25 @@ def test_missing_settings_are_reported() -> None:
     assert isinstance(adapter(), Available)
     assert "no credentials" in (adapter(None).available() or "")
     assert "no region" in (adapter("token", region="").available() or "")
-    assert "no region" in (adapter(None, ENVIRONMENT, region="", base_url="http://localhost:1").available() or "")
+    assert "no region" in (
+        adapter(None, ENVIRONMENT, region="", base_url="http://localhost:1").available() or ""
+    )
     assert adapter("token", region="", base_url="http://localhost:1").available() is None
-    assert adapter(None, headers={"authorization": "Basic abc"}, base_url="http://localhost:1").available() is None
+    assert (
+        adapter(
+            None, headers={"authorization": "Basic abc"}, base_url="http://localhost:1"
+        ).available()
+        is None
+    )
 
 
 def test_plugin_registers_bedrock(monkeypatch: pytest.MonkeyPatch) -> None:
     (spec,) = llms_providers()
-    assert (spec.name, spec.key_env, spec.needs_key) == ("bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), False)
+    assert (spec.name, spec.key_env, spec.needs_key) == (
+        "bedrock",
+        ("AWS_BEARER_TOKEN_BEDROCK",),
+        False,
+    )
     assert {spec.capabilities.n, spec.capabilities.logprobs} == {False}
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "ap-southeast-2")
@@ -811,7 +934,9 @@ def test_adapter_is_created_from_llms_json() -> None:
     assert url.startswith("https://bedrock-runtime.eu-west-3.amazonaws.com/model/us.anthropic")
     assert f"AKIDEXAMPLE/{datetime.now(UTC):%Y}" in authorization(made)
     assert "secret-of-the-block" not in repr(provider)
-    (keyless,) = read_config(config, "llms.json", {"bedrock": BEDROCK}, env={"KEY_ID": "AKIDEXAMPLE"}).providers
+    (keyless,) = read_config(
+        config, "llms.json", {"bedrock": BEDROCK}, env={"KEY_ID": "AKIDEXAMPLE"}
+    ).providers
     assert keyless.disabled == "no key: set KEY"
 
 
@@ -820,7 +945,9 @@ def test_models_are_the_inference_profiles() -> None:
     assert isinstance(sender, Discovers)
     request = sender.models_request()
     assert request.method == "GET"
-    assert request.url == "https://bedrock.us-east-1.amazonaws.com/inference-profiles?maxResults=1000"
+    assert (
+        request.url == "https://bedrock.us-east-1.amazonaws.com/inference-profiles?maxResults=1000"
+    )
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl"
     listed = {
         "inferenceProfileSummaries": [
@@ -833,11 +960,15 @@ def test_models_are_the_inference_profiles() -> None:
     }  # fmt: skip
     assert sender.models(json.dumps(listed).encode()) == {CLAUDE: CLAUDE, "mine": arn}
     signed_request = by_key().models_request()
-    theirs = sdk_signature("GET", signed_request.url, signed_request.headers, b"", "us-east-1", "bedrock")
+    theirs = sdk_signature(
+        "GET", signed_request.url, signed_request.headers, b"", "us-east-1", "bedrock"
+    )
     assert signed_request.headers["authorization"].endswith(theirs)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inferenceProfileSummaries": [{}]}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"inferenceProfileSummaries": [{}]}', b"\xff"]
+)
 def test_unreadable_model_list_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError, match="Cannot parse Bedrock's list of models"):
         adapter().models(body)
@@ -894,14 +1025,18 @@ def test_blank_text_is_left_out() -> None:
     assert translated == [{"role": "user", "content": [{"text": "Hi"}, {"text": "there"}]}]
 
 
-@pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-pro-v1:0", "meta.llama3-1-70b-instruct-v1:0"])
+@pytest.mark.parametrize(
+    "model", [CLAUDE, "amazon.nova-pro-v1:0", "meta.llama3-1-70b-instruct-v1:0"]
+)
 def test_instructions_alone_become_the_users_turn(model: str) -> None:
     body = native(model, messages=[{"role": "system", "content": "Say hi."}])
     assert body["messages"] == [{"role": "user", "content": [{"text": "Say hi."}]}]
     assert "system" not in body
 
 
-@pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-pro-v1:0", "meta.llama3-1-70b-instruct-v1:0"])
+@pytest.mark.parametrize(
+    "model", [CLAUDE, "amazon.nova-pro-v1:0", "meta.llama3-1-70b-instruct-v1:0"]
+)
 def test_conversation_begins_with_the_user(model: str) -> None:
     nothing = {"role": "user", "content": [{"text": "(no content)"}]}
     assert messages(user(" "), model=model) == [nothing]
@@ -928,7 +1063,12 @@ def test_prefilled_answer_is_continued() -> None:
 
 def test_messages_of_role_function_are_unsupported() -> None:
     with pytest.raises(Unsupported, match="use 'tool'"):
-        sent({"model": "m", "messages": [*HELLO["messages"], {"role": "function", "name": "f", "content": "1"}]})
+        sent(
+            {
+                "model": "m",
+                "messages": [*HELLO["messages"], {"role": "function", "name": "f", "content": "1"}],
+            }
+        )
 
 
 @pytest.mark.parametrize("more", [{}, {"tools": [tool()], "tool_choice": "none"}])
@@ -947,19 +1087,33 @@ def test_without_tools_calls_and_results_become_text(more: Json) -> None:
 def test_invalid_ids_are_replaced_consistently() -> None:
     """A conversation may have begun with another provider; Mistral's models require nine characters."""
     long = "call " + "x" * 100
-    turn = [TURN[0], {**TURN[1], "tool_calls": [called("weather", {}, long)]}, {**TURN[2], "tool_call_id": long}]
+    turn = [
+        TURN[0],
+        {**TURN[1], "tool_calls": [called("weather", {}, long)]},
+        {**TURN[2], "tool_call_id": long},
+    ]
     for model, length in ((CLAUDE, 32), ("mistral.mistral-large-2407-v1:0", 9)):
         translated = messages(*turn, model=model, tools=[tool()])
-        use, result = translated[1]["content"][0]["toolUse"], translated[2]["content"][0]["toolResult"]
+        use, result = (
+            translated[1]["content"][0]["toolUse"],
+            translated[2]["content"][0]["toolResult"],
+        )
         assert use["toolUseId"] == result["toolUseId"]
         assert re.fullmatch(rf"[a-z0-9]{{{length}}}", use["toolUseId"])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"), [("null", {}), (None, {}), ('{"a": "pa', {"invalid_arguments": '{"a": "pa'})]
+    ("arguments", "expected"),
+    [("null", {}), (None, {}), ('{"a": "pa', {"invalid_arguments": '{"a": "pa'})],
 )
-def test_past_arguments_that_are_not_an_object_are_repaired(arguments: str | None, expected: Json) -> None:
-    broken = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+def test_past_arguments_that_are_not_an_object_are_repaired(
+    arguments: str | None, expected: Json
+) -> None:
+    broken = {
+        "id": "1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": arguments},
+    }
     turns = messages(TURN[0], {**TURN[1], "tool_calls": [broken]}, tools=[tool()])
     assert turns[1]["content"][0]["toolUse"]["input"] == expected
 
@@ -969,11 +1123,17 @@ def image(url: str) -> Json:
 
 
 def file(name: str | None = None, data: str = "", **more: Any) -> Json:
-    return {"type": "file", "file": {**({"filename": name} if name else {}), "file_data": data, **more}}
+    return {
+        "type": "file",
+        "file": {**({"filename": name} if name else {}), "file_data": data, **more},
+    }
 
 
 def audio(data: bytes, format: str) -> Json:
-    return {"type": "input_audio", "input_audio": {"data": base64.b64encode(data).decode(), "format": format}}
+    return {
+        "type": "input_audio",
+        "input_audio": {"data": base64.b64encode(data).decode(), "format": format},
+    }
 
 
 @pytest.mark.parametrize(
@@ -984,7 +1144,12 @@ def audio(data: bytes, format: str) -> Json:
         (image(data_uri("application/octet-stream", PNG)), "image", "png", PNG),
         (audio(WAV, "wav"), "audio", "wav", WAV),
         (audio(b"ID3", "mp3"), "audio", "mp3", b"ID3"),
-        ({"type": "video_url", "video_url": {"url": data_uri("video/quicktime", b"moov")}}, "video", "mov", b"moov"),
+        (
+            {"type": "video_url", "video_url": {"url": data_uri("video/quicktime", b"moov")}},
+            "video",
+            "mov",
+            b"moov",
+        ),
         (file("cat.png", data_uri("image/png", PNG)), "image", "png", PNG),
         (file("a.pdf", data_uri("application/pdf", PDF)), "document", "pdf", PDF),
         (file("a.pdf", base64.b64encode(PDF).decode()), "document", "pdf", PDF),
@@ -993,7 +1158,9 @@ def audio(data: bytes, format: str) -> Json:
         (file(None, data_uri("text/csv", b"1,2")), "document", "csv", b"1,2"),
     ],
 )
-def test_media_are_sent_as_bytes_with_their_format(part: Json, kind: str, form: str, data: bytes) -> None:
+def test_media_are_sent_as_bytes_with_their_format(
+    part: Json, kind: str, form: str, data: bytes
+) -> None:
     """SR-035 … SR-038."""
     (block,) = messages(user("Look", part))[0]["content"][1:]
     assert (list(block), block[kind]["format"]) == ([kind], form)
@@ -1005,7 +1172,10 @@ def test_media_are_sent_as_bytes_with_their_format(part: Json, kind: str, form: 
     [
         (image("https://example.com/cat.png"), "Bedrock does not download media"),
         (image(data_uri("image/bmp", b"BM")), "does not support images of type 'image/bmp'"),
-        (file("a.zip", data_uri("application/zip", b"PK")), "does not support documents of type 'application/zip'"),
+        (
+            file("a.zip", data_uri("application/zip", b"PK")),
+            "does not support documents of type 'application/zip'",
+        ),
         ({"type": "file", "file": {"file_id": "file-1"}}, "type 'file' is not supported"),
         ({"type": "hologram"}, "type 'hologram' is not supported"),
     ],
@@ -1034,7 +1204,11 @@ def test_documents_have_unique_names_and_a_text() -> None:
 
 
 def test_tool_results_may_contain_images() -> None:
-    shown = {"role": "tool", "tool_call_id": "call_1", "content": [image(data_uri("image/png", PNG))]}
+    shown = {
+        "role": "tool",
+        "tool_call_id": "call_1",
+        "content": [image(data_uri("image/png", PNG))],
+    }
     translated = messages(TURN[0], TURN[1], shown, tools=[tool()])
     assert [*translated[2]["content"][0]["toolResult"]["content"][0]] == ["image"]
 
@@ -1045,7 +1219,13 @@ def test_cache_control_becomes_a_cache_point() -> None:
     body = native(
         messages=[
             {"role": "system", "content": [{"type": "text", "text": "Long", **control}]},
-            {"role": "user", "content": [{"type": "text", "text": "Long", **control}, {"type": "text", "text": "Hi"}]},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "Long", **control},
+                    {"type": "text", "text": "Hi"},
+                ],
+            },
         ],
         tools=[{**tool(), **control}, tool("other")],
     )
@@ -1057,14 +1237,21 @@ def test_cache_control_becomes_a_cache_point() -> None:
 @pytest.mark.parametrize("control", [True, {"ttl": 1}])
 def test_malformed_cache_control_is_rejected(control: Any) -> None:
     with pytest.raises(Unsupported, match="cache_control"):
-        sent({"model": "m", "messages": [user({"type": "text", "text": "Hi", "cache_control": control})]})
+        sent(
+            {
+                "model": "m",
+                "messages": [user({"type": "text", "text": "Hi", "cache_control": control})],
+            }
+        )
 
 
 # Tools and schemas --------------------------------------------------------------------------------------------------
 
 
 def test_tools_have_an_object_schema() -> None:
-    body = native(tools=[tool(parameters={}), tool("b", parameters=SCHEMA, description=" ", strict=True)])
+    body = native(
+        tools=[tool(parameters={}), tool("b", parameters=SCHEMA, description=" ", strict=True)]
+    )
     assert [each["toolSpec"] for each in body["toolConfig"]["tools"]] == [
         {"name": "weather", "inputSchema": {"json": {"type": "object", "properties": {}}}},
         {"name": "b", "inputSchema": {"json": SCHEMA}, "strict": True},
@@ -1075,7 +1262,9 @@ def test_strict_requires_structured_output() -> None:
     strict = [tool(parameters=SCHEMA, strict=True)]
     assert dropped(tools=strict) == ()
     assert dropped("amazon.nova-pro-v1:0", tools=strict) == ("tools[].function.strict",)
-    assert dropped(tools=[tool(parameters={"type": "object"}, strict=True)]) == ("tools[].function.strict",)
+    assert dropped(tools=[tool(parameters={"type": "object"}, strict=True)]) == (
+        "tools[].function.strict",
+    )
 
 
 @pytest.mark.parametrize(
@@ -1085,7 +1274,10 @@ def test_strict_requires_structured_output() -> None:
         ("required", ["a", "b"], {"any": {}}),
         ({"type": "function", "function": {"name": "a"}}, ["a", "b"], {"tool": {"name": "a"}}),
         (
-            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"function": {"name": "b"}}]}},
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"function": {"name": "b"}}]},
+            },
             ["b"],
             None,
         ),
@@ -1102,7 +1294,9 @@ def test_strict_requires_structured_output() -> None:
         ),
     ],
 )
-def test_tool_choice_is_translated(choice: Any, tools: list[str], native_choice: Json | None) -> None:
+def test_tool_choice_is_translated(
+    choice: Any, tools: list[str], native_choice: Json | None
+) -> None:
     config = native(tools=[tool("a"), tool("b")], tool_choice=choice)["toolConfig"]
     assert [each["toolSpec"]["name"] for each in config["tools"]] == tools
     assert config.get("toolChoice") == native_choice
@@ -1126,7 +1320,11 @@ def test_tool_that_is_not_a_function_is_unsupported() -> None:
 def test_schema_is_sent_to_models_with_structured_output(model: str) -> None:
     body = native(model, response_format=wanted(description="A place"))
     schema = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
-    assert (schema["name"], schema["description"], json.loads(schema["schema"])) == ("place", "A place", SCHEMA)
+    assert (schema["name"], schema["description"], json.loads(schema["schema"])) == (
+        "place",
+        "A place",
+        SCHEMA,
+    )
     assert "toolConfig" not in body
 
 
@@ -1162,7 +1360,10 @@ ANSWER_TOOL = "structured_response"
 def test_models_without_structured_output_get_an_answer_tool() -> None:
     body = native(NOVA, response_format=wanted())
     (only,) = body["toolConfig"]["tools"]
-    assert (only["toolSpec"]["name"], only["toolSpec"]["inputSchema"]["json"]) == (ANSWER_TOOL, SCHEMA)
+    assert (only["toolSpec"]["name"], only["toolSpec"]["inputSchema"]["json"]) == (
+        ANSWER_TOOL,
+        SCHEMA,
+    )
     assert body["toolConfig"]["toolChoice"] == {"any": {}}
     beside = native(NOVA, response_format=wanted(), tools=[tool()])
     assert len(beside["toolConfig"]["tools"]) == 2
@@ -1175,7 +1376,13 @@ def test_models_without_structured_output_get_an_answer_tool() -> None:
 def answer(*content: Json, reason: str = "end_turn", **more: Any) -> Json:
     usage = {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5}
     output = {"message": {"role": "assistant", "content": list(content)}}
-    return {"output": output, "stopReason": reason, "usage": usage, "metrics": {"latencyMs": 1}, **more}
+    return {
+        "output": output,
+        "stopReason": reason,
+        "usage": usage,
+        "metrics": {"latencyMs": 1},
+        **more,
+    }
 
 
 def use(name: str, input: Json, id: str = "t1", **more: Any) -> Json:
@@ -1188,19 +1395,31 @@ def stream(*content: Json, reason: str = "end_turn") -> bytes:
     for at, block in enumerate(content):
         match block:
             case {"toolUse": {"input": input, **start}}:
-                events.append(event("contentBlockStart", {"start": {"toolUse": start}, "contentBlockIndex": at}))
+                events.append(
+                    event(
+                        "contentBlockStart", {"start": {"toolUse": start}, "contentBlockIndex": at}
+                    )
+                )
                 text = json.dumps(input) if input else ""
-                deltas: list[Json] = [{"toolUse": {"input": piece}} for piece in (text[:5], text[5:]) if piece]
+                deltas: list[Json] = [
+                    {"toolUse": {"input": piece}} for piece in (text[:5], text[5:]) if piece
+                ]
             case {"reasoningContent": {"reasoningText": thoughts}}:
                 deltas = [{"reasoningContent": {name: value}} for name, value in thoughts.items()]
             case {"image": {"format": format, "source": source}}:
                 events.append(
-                    event("contentBlockStart", {"start": {"image": {"format": format}}, "contentBlockIndex": at})
+                    event(
+                        "contentBlockStart",
+                        {"start": {"image": {"format": format}}, "contentBlockIndex": at},
+                    )
                 )
                 deltas = [{"image": {"source": source}}]
             case _:
                 deltas = [block]
-        events += [event("contentBlockDelta", {"delta": delta, "contentBlockIndex": at}) for delta in deltas]
+        events += [
+            event("contentBlockDelta", {"delta": delta, "contentBlockIndex": at})
+            for delta in deltas
+        ]
         events.append(event("contentBlockStop", {"contentBlockIndex": at}))
     events.append(event("messageStop", {"stopReason": reason}))
     events.append(event("metadata", {"usage": answer()["usage"], "metrics": {"latencyMs": 1}}))
@@ -1210,12 +1429,19 @@ def stream(*content: Json, reason: str = "end_turn") -> bytes:
 @pytest.mark.parametrize(
     ("content", "text", "calls", "finish"),
     [
-        ([{"text": "Let me see."}, use(ANSWER_TOOL, {"city": "Paris"})], '{"city": "Paris"}', [], "stop"),
+        (
+            [{"text": "Let me see."}, use(ANSWER_TOOL, {"city": "Paris"})],
+            '{"city": "Paris"}',
+            [],
+            "stop",
+        ),
         ([{"text": "I cannot."}], "I cannot.", [], "stop"),
         ([{"text": "First"}, use("weather", {})], "First", [("t1", "weather", {})], "tool_calls"),
     ],
 )
-def test_call_of_the_answer_tool_is_the_answer(content: list[Json], text: str, calls: list[Any], finish: str) -> None:
+def test_call_of_the_answer_tool_is_the_answer(
+    content: list[Json], text: str, calls: list[Any], finish: str
+) -> None:
     call = chat_call({**HELLO, "response_format": wanted(), "tools": [tool()]}, model=NOVA)
     whole = read(completed(answer(*content, reason="tool_use"), call))
     streamed_answer = joined(streamed(stream(*content, reason="tool_use"), call=call))
@@ -1229,7 +1455,12 @@ def test_call_of_the_answer_tool_is_the_answer(content: list[Json], text: str, c
 def test_inference_parameters_are_translated() -> None:
     """SR-014, SR-018: max_completion_tokens takes precedence; `stop` is a text or a list."""
     body = native(NOVA, max_tokens=5, max_completion_tokens=6, temperature=0.5, top_p=0.9, stop="a")
-    assert body["inferenceConfig"] == {"maxTokens": 6, "temperature": 0.5, "topP": 0.9, "stopSequences": ["a"]}
+    assert body["inferenceConfig"] == {
+        "maxTokens": 6,
+        "temperature": 0.5,
+        "topP": 0.9,
+        "stopSequences": ["a"],
+    }
     assert native(NOVA, stop=["a", "b"])["inferenceConfig"] == {"stopSequences": ["a", "b"]}
     assert "inferenceConfig" not in native()
 
@@ -1244,12 +1475,16 @@ def test_unsupported_parameters_are_reported_as_dropped() -> None:
         "foo": 1,
     }
     assert dropped(**unsupported) == tuple(sorted(unsupported))
-    assert dropped(parallel_tool_calls=True, seed=None, n=1, logprobs=False, modalities=["text"]) == ()
+    assert (
+        dropped(parallel_tool_calls=True, seed=None, n=1, logprobs=False, modalities=["text"]) == ()
+    )
     assert dropped(NOVA, temperature=1.5) == ("temperature",)
     assert native(NOVA, temperature=1.5)["inferenceConfig"] == {"temperature": 1}
     assert dropped(stop=["a", "", "\n"]) == ("stop",)
     assert native(stop=["a", "", "\n"])["inferenceConfig"] == {"stopSequences": ["a"]}
-    assert dropped(messages=[{"role": "user", "content": "Hi", "name": "Ann"}]) == ("messages[].name",)
+    assert dropped(messages=[{"role": "user", "content": "Hi", "name": "Ann"}]) == (
+        "messages[].name",
+    )
 
 
 @pytest.mark.parametrize(
@@ -1258,7 +1493,12 @@ def test_unsupported_parameters_are_reported_as_dropped() -> None:
         {"modalities": ["text", "audio"]},
         {"functions": [{"name": "f"}]},
         {"web_search_options": {}},
-        {"messages": [{"role": "system", "content": [image(data_uri("image/png", PNG))]}, *HELLO["messages"]]},
+        {
+            "messages": [
+                {"role": "system", "content": [image(data_uri("image/png", PNG))]},
+                *HELLO["messages"],
+            ]
+        },
     ],
 )
 def test_parameters_that_change_the_kind_of_answer_are_unsupported(more: Json) -> None:
@@ -1284,7 +1524,9 @@ def test_claude_is_instructed_to_answer_with_a_json_object() -> None:
     ],
 )
 def test_function_names_follow_the_models_rules(model: str, name: str, expected: str) -> None:
-    body = native(model, tools=[tool(name)], tool_choice={"type": "function", "function": {"name": name}})
+    body = native(
+        model, tools=[tool(name)], tool_choice={"type": "function", "function": {"name": name}}
+    )
     assert body["toolConfig"]["tools"][0]["toolSpec"]["name"] == expected
     assert body["toolConfig"]["toolChoice"] == {"tool": {"name": expected}}
 
@@ -1297,12 +1539,18 @@ def test_service_tiers_are_translated() -> None:
 
 def test_bedrocks_own_parameters_are_passed_through() -> None:
     own = {
-        "guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1", "trace": "enabled"},
+        "guardrailConfig": {
+            "guardrailIdentifier": "abc",
+            "guardrailVersion": "1",
+            "trace": "enabled",
+        },
         "performanceConfig": {"latency": "optimized"},
         "requestMetadata": {"team": "search"},
         "additionalModelResponseFieldPaths": ["/stop_sequence"],
     }
-    body = native(**own, additional_model_request_fields={"anthropic_beta": ["context-1m-2025-08-07"]})
+    body = native(
+        **own, additional_model_request_fields={"anthropic_beta": ["context-1m-2025-08-07"]}
+    )
     assert own.items() <= body.items()
     assert body["additionalModelRequestFields"] == {"anthropic_beta": ["context-1m-2025-08-07"]}
 
@@ -1335,7 +1583,10 @@ OPUS = "us.anthropic.claude-opus-4-7"
         (
             OPUS,
             "minimal",
-            {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}},
+            {
+                "thinking": {"type": "adaptive", "display": "summarized"},
+                "output_config": {"effort": "low"},
+            },
         ),
         ("openai.gpt-oss-120b-1:0", "minimal", {"reasoning_effort": "low"}),
         (
@@ -1347,7 +1598,9 @@ OPUS = "us.anthropic.claude-opus-4-7"
         ("meta.llama3-1-70b-instruct-v1:0", "high", None),
     ],
 )
-def test_reasoning_effort_depends_on_the_model(model: str, effort: str, expected: Json | None) -> None:
+def test_reasoning_effort_depends_on_the_model(
+    model: str, effort: str, expected: Json | None
+) -> None:
     assert fields(model, reasoning_effort=effort) == expected
     expected_dropped = () if expected or effort == "none" else ("reasoning_effort",)
     assert dropped(model, reasoning_effort=effort) == expected_dropped
@@ -1377,7 +1630,9 @@ def test_sampling_parameters_that_claude_rejects_are_dropped() -> None:
     assert dropped("anthropic.claude-3-5-sonnet-20241022-v2:0", **sampling) == ()
     assert dropped(OPUS, **sampling) == ("temperature", "top_k", "top_p")
     thinking = {"type": "enabled", "budget_tokens": 1024}
-    assert native(thinking=thinking, temperature=1, top_p=0.99)["inferenceConfig"] == {"temperature": 1}
+    assert native(thinking=thinking, temperature=1, top_p=0.99)["inferenceConfig"] == {
+        "temperature": 1
+    }
     assert dropped(thinking={"type": "disabled"}, temperature=0.5) == ()
 
 
@@ -1387,14 +1642,18 @@ def test_novas_highest_effort_excludes_other_parameters() -> None:
     assert dropped(nova, reasoning_effort="high", max_tokens=500) == ("reasoning_effort",)
     limited = native(nova, reasoning_effort="high", max_tokens=500)
     assert limited["inferenceConfig"] == {"maxTokens": 500}
-    assert limited["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == "medium"
+    assert (
+        limited["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == "medium"
+    )
 
 
 def test_family_of_an_opaque_profile_follows_from_the_clients_name() -> None:
-    call = chat_call({**HELLO, "model": "claude-sonnet-4-6", "reasoning_effort": "low"}, model=MODELS[-1])
-    assert json.loads(adapter().request(call).content)["additionalModelRequestFields"]["thinking"] == {
-        "type": "adaptive"
-    }
+    call = chat_call(
+        {**HELLO, "model": "claude-sonnet-4-6", "reasoning_effort": "low"}, model=MODELS[-1]
+    )
+    assert json.loads(adapter().request(call).content)["additionalModelRequestFields"][
+        "thinking"
+    ] == {"type": "adaptive"}
 
 
 # Answers ------------------------------------------------------------------------------------------------------------
@@ -1406,24 +1665,42 @@ REDACTED = {"reasoningContent": {"redactedContent": "c2VjcmV0"}}
 @pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-pro-v1:0"])
 def test_signed_reasoning_is_sent_back_to_its_vendor_only(model: str) -> None:
     """Another vendor's model would reject it."""
-    content: list[Json] = [SIGNED, REDACTED, {"text": "Let me see."}, use("weather", {"city": "Paris"})]
+    content: list[Json] = [
+        SIGNED,
+        REDACTED,
+        {"text": "Let me see."},
+        use("weather", {"city": "Paris"}),
+    ]
     call = chat_call({**HELLO, "tools": [tool()]}, model=CLAUDE)
-    message = completed(answer(*content, reason="tool_use"), call).choices[0].message.model_dump(exclude_none=True)
+    message = (
+        completed(answer(*content, reason="tool_use"), call)
+        .choices[0]
+        .message.model_dump(exclude_none=True)
+    )
     assert message["reasoning_content"] == "Hm."
     result = {"role": "tool", "tool_call_id": "t1", "content": "Sunny"}
     translated = messages(*HELLO["messages"], message, result, model=model, tools=[tool()])
     assert translated[1]["content"] == (content if model == CLAUDE else content[2:])
-    assert fields(CLAUDE, messages=[*HELLO["messages"], message, result], tools=[tool()], reasoning_effort="low")
+    assert fields(
+        CLAUDE,
+        messages=[*HELLO["messages"], message, result],
+        tools=[tool()],
+        reasoning_effort="low",
+    )
 
 
 def test_streams_and_whole_answers_have_the_same_signed_reasoning() -> None:
     chunks = streamed(stream(SIGNED, REDACTED, {"text": "Hi"}))
     assert joined(chunks)["extra"] == {"vendor": "anthropic", "reasoning": [SIGNED, REDACTED]}
-    assert joined(chunks)["extra"] == read(completed(answer(SIGNED, REDACTED, {"text": "Hi"})))["extra"]
+    assert (
+        joined(chunks)["extra"]
+        == read(completed(answer(SIGNED, REDACTED, {"text": "Hi"})))["extra"]
+    )
 
 
 @pytest.mark.parametrize(
-    "extra", [5, {"vendor": "anthropic", "reasoning": 5}, {"vendor": "anthropic", "reasoning": ["a", {}]}]
+    "extra",
+    [5, {"vendor": "anthropic", "reasoning": 5}, {"vendor": "anthropic", "reasoning": ["a", {}]}],
 )
 def test_malformed_provider_extra_is_ignored(extra: Any) -> None:
     earlier = {"role": "assistant", "content": "Hi", "provider_extra": {"bedrock": extra}}
@@ -1446,9 +1723,13 @@ def test_parallel_calls_of_a_stream_are_kept_apart() -> None:
 def test_images_of_an_answer_become_data_uris() -> None:
     block = {"image": {"format": "png", "source": {"bytes": base64.b64encode(PNG).decode()}}}
     shown = [{"type": "image_url", "image_url": {"url": data_uri("image/png", PNG)}}]
-    assert (completed(answer({"text": "Here"}, block)).choices[0].message.model_extra or {})["images"] == shown
+    assert (completed(answer({"text": "Here"}, block)).choices[0].message.model_extra or {})[
+        "images"
+    ] == shown
     deltas = [json.loads(chunk.data)["choices"] for chunk in streamed(stream(block))]
-    assert [each[0]["delta"]["images"] for each in deltas if each and "images" in each[0]["delta"]] == [shown]
+    assert [
+        each[0]["delta"]["images"] for each in deltas if each and "images" in each[0]["delta"]
+    ] == [shown]
 
 
 @pytest.mark.parametrize(
@@ -1476,7 +1757,10 @@ def test_finish_reason_is_tool_calls_whatever_the_stop_reason_is() -> None:
 
 @pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
 def test_malformed_output_of_the_model_is_an_error(reason: str) -> None:
-    for attempt in (lambda: completed(answer({"text": "Hi"}, reason=reason)), lambda: streamed(stream(reason=reason))):
+    for attempt in (
+        lambda: completed(answer({"text": "Hi"}, reason=reason)),
+        lambda: streamed(stream(reason=reason)),
+    ):
         with pytest.raises(ProviderError, match=reason) as caught:
             attempt()
         assert caught.value.kind is ErrorKind.BAD_RESPONSE
@@ -1495,19 +1779,25 @@ def test_requested_metadata_is_in_provider_extra() -> None:
     whole = completed(answer({"text": "Hi"}, **metadata))
     assert (whole.model_extra or {})["provider_extra"] == {"bedrock": metadata}
     body = event("contentBlockDelta", {"delta": {"text": "Hi"}, "contentBlockIndex": 0})
-    body += event("messageStop", {"stopReason": "end_turn", "additionalModelResponseFields": {"stop": "x"}})
+    body += event(
+        "messageStop", {"stopReason": "end_turn", "additionalModelResponseFields": {"stop": "x"}}
+    )
     body += event("metadata", {"usage": answer()["usage"], "trace": metadata["trace"]})
     assert json.loads(streamed(body)[-1].data)["provider_extra"] == {"bedrock": metadata}
 
 
 def test_unknown_events_and_blocks_are_ignored() -> None:
-    new = event("newEvent", {"a": 1}) + event("contentBlockDelta", {"delta": {"hologram": {}}, "contentBlockIndex": 0})
+    new = event("newEvent", {"a": 1}) + event(
+        "contentBlockDelta", {"delta": {"hologram": {}}, "contentBlockIndex": 0}
+    )
     new += event("contentBlockStart", {"start": {"hologram": {}}, "contentBlockIndex": 0})
     assert joined(streamed(new + stream({"text": "Hi"})))["text"] == "Hi"
     assert read(completed(answer({"hologram": {}}, {"text": "Hi"})))["text"] == "Hi"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"output": {}}', b'{"Output": {"__type": "x"}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b"\xff", b'{"output": {}}', b'{"Output": {"__type": "x"}}']
+)
 def test_unreadable_answer_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         completed(body)
@@ -1553,10 +1843,14 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("name", "status", "text", "kind"), ERRORS)
-def test_errors_are_classified_by_exception_and_message(name: str, status: int, text: str, kind: ErrorKind) -> None:
+def test_errors_are_classified_by_exception_and_message(
+    name: str, status: int, text: str, kind: ErrorKind
+) -> None:
     header = {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
     by_header = adapter().error(status, header, json.dumps({"message": text}).encode())
-    by_body = adapter().error(status, {}, json.dumps({"__type": f"com.amazon.coral#{name}", "message": text}).encode())
+    by_body = adapter().error(
+        status, {}, json.dumps({"__type": f"com.amazon.coral#{name}", "message": text}).encode()
+    )
     for error in (by_header, by_body):
         assert (error.kind, error.type, error.message, error.status) == (kind, name, text, status)
 
@@ -1580,11 +1874,18 @@ def test_exception_within_a_stream_is_raised(name: str, text: str, kind: ErrorKi
 
 
 def test_error_of_the_stream_itself_is_raised() -> None:
-    headers = {":message-type": "error", ":error-code": "InternalFailure", ":error-message": "Something broke"}
+    headers = {
+        ":message-type": "error",
+        ":error-code": "InternalFailure",
+        ":error-message": "Something broke",
+    }
     with pytest.raises(ProviderError, match="Something broke") as caught:
         streamed(message(b"", headers))
     assert caught.value.kind is ErrorKind.OVERLOADED
 
 
 def test_retry_after_is_read() -> None:
-    assert adapter().error(429, {"retry-after": "7"}, b'{"message": "Too many requests"}').retry_after == 7
+    assert (
+        adapter().error(429, {"retry-after": "7"}, b'{"message": "Too many requests"}').retry_after
+        == 7
+    )

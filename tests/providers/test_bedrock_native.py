@@ -43,7 +43,9 @@ MESSAGE: Json = {
 
 
 def adapter() -> Bedrock:
-    return Bedrock(BEDROCK, BedrockSettings(id="bedrock", region="us-east-1", api_key=Secret("key")))
+    return Bedrock(
+        BEDROCK, BedrockSettings(id="bedrock", region="us-east-1", api_key=Secret("key"))
+    )
 
 
 def native(headers: Json | None = None, **members: Any) -> NativeRequest:
@@ -72,7 +74,9 @@ def test_the_adapter_passes_requests_on() -> None:
     assert isinstance(adapter(), PassesThrough)
 
 
-@pytest.mark.parametrize(("stream", "action"), [(False, "invoke"), (True, "invoke-with-response-stream")])
+@pytest.mark.parametrize(
+    ("stream", "action"), [(False, "invoke"), (True, "invoke-with-response-stream")]
+)
 def test_the_members_are_sent_as_written_in_amazons_wrapping(stream: bool, action: str) -> None:
     request = sent(native(stream=stream, tools=[TOOL], temperature=0.50), stream=stream)
     assert request.url.endswith(f"/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/{action}")
@@ -97,10 +101,16 @@ def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_
 def test_features_that_bedrock_has_are_sent_in_the_body() -> None:
     betas = "claude-code-20250219,interleaved-thinking-2025-05-14, context-management-2025-06-27"
     request = sent(
-        native({"anthropic-beta": betas, "anthropic-version": "2023-06-01"}, context_management={"edits": []})
+        native(
+            {"anthropic-beta": betas, "anthropic-version": "2023-06-01"},
+            context_management={"edits": []},
+        )
     )
     body = json.loads(request.content)
-    assert body["anthropic_beta"] == ["interleaved-thinking-2025-05-14", "context-management-2025-06-27"]
+    assert body["anthropic_beta"] == [
+        "interleaved-thinking-2025-05-14",
+        "context-management-2025-06-27",
+    ]
     assert body["context_management"] == {"edits": []}
     assert not any(name.startswith("anthropic") for name in request.headers)
 
@@ -114,11 +124,22 @@ def test_features_that_bedrock_has_are_sent_in_the_body() -> None:
         {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
         {"tools": [{**TOOL, "defer_loading": True}]},
         {"tools": 5},
-        {"system": [{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral", "scope": "global"}}]},
+        {
+            "system": [
+                {
+                    "type": "text",
+                    "text": "Hi",
+                    "cache_control": {"type": "ephemeral", "scope": "global"},
+                }
+            ]
+        },
         {"messages": [*HELLO, {"role": "system", "content": "Be brief."}]},
         {
             "messages": [
-                {"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://x.y"}}]}
+                {
+                    "role": "user",
+                    "content": [{"type": "image", "source": {"type": "url", "url": "https://x.y"}}],
+                }
             ]
         },
         {
@@ -129,7 +150,9 @@ def test_features_that_bedrock_has_are_sent_in_the_body() -> None:
                         {
                             "type": "tool_result",
                             "tool_use_id": "t",
-                            "content": [{"type": "image", "source": {"type": "url", "url": "https://x.y"}}],
+                            "content": [
+                                {"type": "image", "source": {"type": "url", "url": "https://x.y"}}
+                            ],
                         }
                     ],
                 }
@@ -166,7 +189,9 @@ def test_a_whole_answer_is_passed_on() -> None:
 def wrapped(data: bytes) -> bytes:
     """Anthropic's events in Amazon's."""
     parts = [frame.partition(b"data: ")[2] for frame in data.split(b"\n\n") if frame]
-    return b"".join(event("chunk", {"bytes": base64.b64encode(part).decode(), "p": "abcd"}) for part in parts)
+    return b"".join(
+        event("chunk", {"bytes": base64.b64encode(part).decode(), "p": "abcd"}) for part in parts
+    )
 
 
 def read(data: bytes) -> tuple[list[Chunk], StreamDecoder]:
@@ -185,12 +210,18 @@ def test_a_stream_is_unwrapped_and_passed_on(recording: Recording) -> None:
     assert decoder.reader.complete
     passed = b"".join(chunk.data for chunk in chunks if chunk.native)
     # Only the model's name in the first event differs.
-    assert passed.partition(b"content_block_start")[2] == recording.body.partition(b"content_block_start")[2]
+    assert (
+        passed.partition(b"content_block_start")[2]
+        == recording.body.partition(b"content_block_start")[2]
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("throttlingException", ErrorKind.RATE_LIMIT), ("internalServerException", ErrorKind.OVERLOADED)],
+    [
+        ("throttlingException", ErrorKind.RATE_LIMIT),
+        ("internalServerException", ErrorKind.OVERLOADED),
+    ],
 )
 def test_an_exception_ends_the_stream_with_its_error(name: str, kind: ErrorKind) -> None:
     [whole] = message_format.as_chunks(Completion(json.dumps(MESSAGE).encode()))

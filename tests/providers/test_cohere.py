@@ -92,7 +92,10 @@ def counts_of(usage: CompletionUsage) -> tuple[int | None, ...]:
 
 def events(*data: Json) -> bytes:
     """Return a stream of these events."""
-    return b"".join(b"event: %s\ndata: %s\n\n" % (each["type"].encode(), json.dumps(each).encode()) for each in data)
+    return b"".join(
+        b"event: %s\ndata: %s\n\n" % (each["type"].encode(), json.dumps(each).encode())
+        for each in data
+    )
 
 
 def delta(type: str, index: int | None = None, **message: Any) -> Json:
@@ -121,7 +124,12 @@ def whole(text: str = "Hi", *, message: Json | None = None, **members: Any) -> J
     }
 
 
-FINISH = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
+FINISH = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+}
 
 
 def expected(answer: Json) -> Json:
@@ -153,7 +161,9 @@ def expected(answer: Json) -> Json:
             tokens.get("reasoning_tokens"),
         ),
         "extra": extra,
-        "logprobs": [(piece["text"], sum(piece["logprobs"])) for piece in answer.get("logprobs") or ()],
+        "logprobs": [
+            (piece["text"], sum(piece["logprobs"])) for piece in answer.get("logprobs") or ()
+        ],
     }
 
 
@@ -194,8 +204,14 @@ def test_recorded_answers_are_translated_completely(recording: Recording) -> Non
     answer = json.loads(recording.body)
     found = completed(recording.body)
     assert read(found) == expected(answer)
-    assert (found.created, found.model, found.object) == (1700000000, HELLO["model"], "chat.completion")
-    assert (found.model_extra or {})["provider_extra"]["cohere"]["billed_units"] == answer["usage"]["billed_units"]
+    assert (found.created, found.model, found.object) == (
+        1700000000,
+        HELLO["model"],
+        "chat.completion",
+    )
+    assert (found.model_extra or {})["provider_extra"]["cohere"]["billed_units"] == answer["usage"][
+        "billed_units"
+    ]
 
 
 @for_each(streams("cohere"))
@@ -203,7 +219,12 @@ def test_recorded_streams_are_translated_completely(recording: Recording) -> Non
     """SR-053 … SR-056: independent of the size of the network's pieces."""
     chunks = streamed(recording.body)
     assert joined(chunks) == expected(gathered(recording.body))
-    assert streamed(recording.body, 1) == streamed(recording.body, 7) == streamed(recording.body, 64) == chunks
+    assert (
+        streamed(recording.body, 1)
+        == streamed(recording.body, 7)
+        == streamed(recording.body, 64)
+        == chunks
+    )
 
 
 @for_each(whole_answers("cohere"))
@@ -214,7 +235,9 @@ def test_answers_agree_with_coheres_sdk(recording: Recording) -> None:
     assert found["text"] == "".join(block.text for block in blocks if block.type == "text")
     thoughts = "".join(block.thinking for block in blocks if block.type == "thinking")
     assert found["reasoning"] == thoughts + (sdk.message.tool_plan or "")
-    calls = [(call.id, call.function and call.function.name) for call in sdk.message.tool_calls or ()]
+    calls = [
+        (call.id, call.function and call.function.name) for call in sdk.message.tool_calls or ()
+    ]
     assert [call[:2] for call in found["calls"]] == calls
     assert (found["id"], found["finish"]) == (sdk.id, FINISH[sdk.finish_reason])
 
@@ -224,14 +247,20 @@ def test_streams_agree_with_coheres_sdk(recording: Recording) -> None:
     event_type: TypeAdapter[Any] = TypeAdapter(V2ChatStreamResponse)
     lines = [line[6:] for line in recording.body.splitlines() if line.startswith(b"data: {")]
     received = [event_type.validate_json(line) for line in lines]
-    pieces_of_text = [each.delta.message.content.text for each in received if each.type == "content-delta"]
+    pieces_of_text = [
+        each.delta.message.content.text for each in received if each.type == "content-delta"
+    ]
     plans = [each.delta.message.tool_plan for each in received if each.type == "tool-plan-delta"]
-    thoughts = [each.delta.message.content.thinking for each in received if each.type == "content-delta"]
+    thoughts = [
+        each.delta.message.content.thinking for each in received if each.type == "content-delta"
+    ]
     calls = [each.delta.message.tool_calls for each in received if each.type == "tool-call-start"]
     found = joined(streamed(recording.body))
     assert found["text"] == "".join(filter(None, pieces_of_text))
     assert found["reasoning"] == "".join(filter(None, [*thoughts, *plans]))
-    assert [call[:2] for call in found["calls"]] == [(call.id, call.function.name) for call in calls]
+    assert [call[:2] for call in found["calls"]] == [
+        (call.id, call.function.name) for call in calls
+    ]
     assert found["finish"] == FINISH[received[-1].delta.finish_reason]
 
 
@@ -245,7 +274,10 @@ def test_recorded_errors_are_classified(recording: Recording) -> None:
     }
     error = cohere().error(recording.status, recording.headers, recording.body)
     assert error.kind is kinds[recording.status]
-    assert (error.message, error.status) == (json.loads(recording.body)["message"], recording.status)
+    assert (error.message, error.status) == (
+        json.loads(recording.body)["message"],
+        recording.status,
+    )
 
 
 @for_each(recordings("cohere", lambda each: each.status == 200 and "tool_call" in each.tags))
@@ -277,7 +309,9 @@ def as_openai(body: Json) -> Json:
     if "tool_choice" in body:
         request["tool_choice"] = body["tool_choice"].lower()
     if request.pop("strict_tools", None) is not None:
-        request["tools"] = [{**tool, "function": {**tool["function"], "strict": True}} for tool in body["tools"]]
+        request["tools"] = [
+            {**tool, "function": {**tool["function"], "strict": True}} for tool in body["tools"]
+        ]
     thinking = request.pop("thinking", None)
     if thinking is not None:
         request["reasoning_effort"] = {"enabled": "high", "disabled": "none"}[thinking["type"]]
@@ -302,7 +336,8 @@ def normalize(body: Json) -> Json:
     """Return a request without members that have no effect, spelled as in Cohere's reference."""
     normalized = {"stream": False, **body}
     normalized["messages"] = [
-        {name: value for name, value in message.items() if value is not None} for message in body["messages"]
+        {name: value for name, value in message.items() if value is not None}
+        for message in body["messages"]
     ]
     if "tool_choice" in body:
         normalized["tool_choice"] = body["tool_choice"].upper()
@@ -325,7 +360,9 @@ def test_recorded_requests_survive_translation_from_openais_format(recording: Re
 
 
 OWN = {
-    "documents": st.lists(st.just({"id": "a", "data": {"text": "It is so."}}) | st.text(min_size=1), max_size=2),
+    "documents": st.lists(
+        st.just({"id": "a", "data": {"text": "It is so."}}) | st.text(min_size=1), max_size=2
+    ),
     "citation_options": st.sampled_from([{"mode": "FAST"}, {"mode": "OFF"}]),
     "safety_mode": st.sampled_from(["CONTEXTUAL", "STRICT", "OFF"]),
     "k": st.integers(0, 500),
@@ -346,7 +383,11 @@ def is_empty_instruction(message: Json) -> bool:
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(chat_requests(also=OWN, never=("n",)))
 def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) -> None:
     """SR-001, SR-026: parameters that are left out are reported."""
@@ -357,7 +398,9 @@ def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) 
         return
     sent_body = json.loads(request.content)
     check_cohere(sent_body)
-    assert len(sent_body["messages"]) == sum(not is_empty_instruction(message) for message in body["messages"])
+    assert len(sent_body["messages"]) == sum(
+        not is_empty_instruction(message) for message in body["messages"]
+    )
     assert set(request.dropped) <= body.keys() | {"tools.strict"}
     assert sent_body["model"] == MODEL
     assert sent_body["stream"] is bool(body.get("stream"))
@@ -365,11 +408,20 @@ def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) 
     assert 0.01 <= sent_body.get("p", 0.5) <= 0.99
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(chat_requests(also=OWN, never=("n",)))
 def test_request_does_not_modify_the_call(body: Json) -> None:
     extra = {"cohere": {"citations": [{"start": 0}], "tool_plan": "So."}}
-    answer = {"role": "assistant", "content": "Hi", "reasoning_content": "So.", "provider_extra": extra}
+    answer = {
+        "role": "assistant",
+        "content": "Hi",
+        "reasoning_content": "So.",
+        "provider_extra": extra,
+    }
     call = chat_call({**body, "messages": [*body["messages"], answer]})
     assert_leaves_call_unchanged(cohere(), call)
 
@@ -392,7 +444,11 @@ def test_base_url_may_contain_a_version(path: str) -> None:
 
 def test_spec_names_both_key_variables() -> None:
     (spec,) = llms_providers()
-    assert (spec.name, spec.key_env, spec.needs_key) == ("cohere", ("CO_API_KEY", "COHERE_API_KEY"), True)
+    assert (spec.name, spec.key_env, spec.needs_key) == (
+        "cohere",
+        ("CO_API_KEY", "COHERE_API_KEY"),
+        True,
+    )
     assert sent(HELLO).url == "https://api.cohere.com/v2/chat"
 
 
@@ -400,11 +456,18 @@ def test_deprecated_models_are_not_listed() -> None:
     """SR-118."""
     adapter = cohere()
     assert isinstance(adapter, Discovers)
-    listed = [{"name": "command-a-03-2025", "endpoints": ["chat"]}, {"name": "command-light", "is_deprecated": True}]
-    assert adapter.models(json.dumps({"models": listed}).encode()) == {"command-a-03-2025": "command-a-03-2025"}
+    listed = [
+        {"name": "command-a-03-2025", "endpoints": ["chat"]},
+        {"name": "command-light", "is_deprecated": True},
+    ]
+    assert adapter.models(json.dumps({"models": listed}).encode()) == {
+        "command-a-03-2025": "command-a-03-2025"
+    }
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"]
+)
 def test_unreadable_model_list_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError, match="Cannot parse Cohere's list of models"):
         cohere().models(body)
@@ -442,8 +505,15 @@ def test_instructions_without_a_text_are_left_out(content: Any) -> None:
 def test_users_message_has_no_empty_text() -> None:
     empty = {"type": "text", "text": ""}
     hello = {"type": "text", "text": "Hello"}
-    for content, expected in (("", "(no content)"), ([empty], "(no content)"), ([empty, hello], [hello])):
-        assert native(messages=[{"role": "user", "content": content}])["messages"][0]["content"] == expected
+    for content, expected in (
+        ("", "(no content)"),
+        ([empty], "(no content)"),
+        ([empty, hello], [hello]),
+    ):
+        assert (
+            native(messages=[{"role": "user", "content": content}])["messages"][0]["content"]
+            == expected
+        )
 
 
 def test_plain_request_has_no_additional_members() -> None:
@@ -454,12 +524,20 @@ def test_plain_request_has_no_additional_members() -> None:
 
 
 def test_coheres_own_parameters_are_passed_through() -> None:
-    own = {"documents": ["a"], "citation_options": {"mode": "FAST"}, "safety_mode": "STRICT", "k": 3, "priority": 1}
+    own = {
+        "documents": ["a"],
+        "citation_options": {"mode": "FAST"},
+        "safety_mode": "STRICT",
+        "k": 3,
+        "priority": 1,
+    }
     assert native(**own, top_k=9).items() >= own.items()
 
 
 def test_unsupported_parameters_are_reported_as_dropped() -> None:
-    request = sent({**HELLO, "logit_bias": {"1": 2}, "top_logprobs": 2, "user": "me", "metadata": None})
+    request = sent(
+        {**HELLO, "logit_bias": {"1": 2}, "top_logprobs": 2, "user": "me", "metadata": None}
+    )
     assert json.loads(request.content).keys() == {"model", "messages", "stream"}
     assert request.dropped == ("logit_bias", "top_logprobs", "user")
 
@@ -484,8 +562,13 @@ def test_reasoning_effort_becomes_thinking(members: Json, thinking: Json) -> Non
 def test_response_format_is_translated() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}
-    assert native(response_format=wanted)["response_format"] == {"type": "json_object", "json_schema": schema}
-    assert native(response_format={"type": "json_object"})["response_format"] == {"type": "json_object"}
+    assert native(response_format=wanted)["response_format"] == {
+        "type": "json_object",
+        "json_schema": schema,
+    }
+    assert native(response_format={"type": "json_object"})["response_format"] == {
+        "type": "json_object"
+    }
     assert "response_format" not in native(response_format={"type": "text"})
     with pytest.raises(Unsupported, match="'grammar'"):
         native(response_format={"type": "grammar"})
@@ -510,11 +593,21 @@ WEATHER, TIME = tool("weather", "city"), {"type": "function", "function": {"name
         ("required", ["weather", "time"], "REQUIRED"),
         ("none", ["weather", "time"], "NONE"),
         ({"type": "function", "function": {"name": "time"}}, ["time"], "REQUIRED"),
-        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [WEATHER]}}, ["weather"], None),
-        ({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [TIME]}}, ["time"], "REQUIRED"),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [WEATHER]}},
+            ["weather"],
+            None,
+        ),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [TIME]}},
+            ["time"],
+            "REQUIRED",
+        ),
     ],
 )
-def test_tools_excluded_by_tool_choice_are_not_sent(choice: Any, names: list[str], expected_choice: str | None) -> None:
+def test_tools_excluded_by_tool_choice_are_not_sent(
+    choice: Any, names: list[str], expected_choice: str | None
+) -> None:
     body = native(tools=[WEATHER, TIME], tool_choice=choice)
     assert [each["function"]["name"] for each in body["tools"]] == names
     assert body.get("tool_choice") == expected_choice
@@ -522,7 +615,10 @@ def test_tools_excluded_by_tool_choice_are_not_sent(choice: Any, names: list[str
 
 def test_function_without_parameters_gets_an_empty_schema() -> None:
     """Cohere requires a schema."""
-    assert native(tools=[TIME])["tools"][0]["function"]["parameters"] == {"type": "object", "properties": {}}
+    assert native(tools=[TIME])["tools"][0]["function"]["parameters"] == {
+        "type": "object",
+        "properties": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -555,21 +651,41 @@ def test_reasoning_is_sent_back_with_tool_calls() -> None:
     """SR-032, SR-040: an empty plan next to a call means that the reasoning is not the plan."""
     call = {"id": "a", "type": "function", "function": {"name": "time", "arguments": ""}}
     sent_call = {"id": "a", "type": "function", "function": {"name": "time", "arguments": "{}"}}
-    answer: Json = {"role": "assistant", "content": None, "reasoning_content": "Time it is.", "tool_calls": [call]}
-    assert message(**answer) == {"role": "assistant", "tool_plan": "Time it is.", "tool_calls": [sent_call]}
+    answer: Json = {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "Time it is.",
+        "tool_calls": [call],
+    }
+    assert message(**answer) == {
+        "role": "assistant",
+        "tool_plan": "Time it is.",
+        "tool_calls": [sent_call],
+    }
     thoughts = {"type": "thinking", "thinking": "Time it is."}
     known = {"provider_extra": {"cohere": {"tool_plan": ""}}}
-    assert message(**answer, **known) == {"role": "assistant", "content": [thoughts], "tool_calls": [sent_call]}
+    assert message(**answer, **known) == {
+        "role": "assistant",
+        "content": [thoughts],
+        "tool_calls": [sent_call],
+    }
     both = {"provider_extra": {"cohere": {"tool_plan": " is."}}}
     assert message(**answer, **both)["content"] == [{"type": "thinking", "thinking": "Time it"}]
     result = message(role="tool", tool_call_id="a", content=[{"type": "text", "text": "12:00"}])
-    assert result == {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "12:00"}]}
+    assert result == {
+        "role": "tool",
+        "tool_call_id": "a",
+        "content": [{"type": "text", "text": "12:00"}],
+    }
 
 
 def test_citations_and_reasoning_are_sent_back() -> None:
     citations = [{"start": 0, "end": 2, "text": "Hi", "sources": []}]
     translated = message(
-        role="assistant", content="Hi", reasoning_content="So.", provider_extra={"cohere": {"citations": citations}}
+        role="assistant",
+        content="Hi",
+        reasoning_content="So.",
+        provider_extra={"cohere": {"citations": citations}},
     )
     blocks = [{"type": "thinking", "thinking": "So."}, {"type": "text", "text": "Hi"}]
     assert translated == {"role": "assistant", "content": blocks, "citations": citations}
@@ -579,7 +695,9 @@ def test_citations_and_reasoning_are_sent_back() -> None:
 
 def test_tool_call_without_arguments_gets_an_empty_object() -> None:
     """SR-056: arguments are always JSON."""
-    start = delta("tool-call-start", 0, tool_calls={"id": "a", "function": {"name": "f", "arguments": ""}})
+    start = delta(
+        "tool-call-start", 0, tool_calls={"id": "a", "function": {"name": "f", "arguments": ""}}
+    )
     stop: Json = {"type": "tool-call-end", "index": 0}
     assert joined(streamed(events(start, stop, end("TOOL_CALL"))))["calls"] == [("a", "f", {})]
     calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]
@@ -593,7 +711,9 @@ def test_interleaved_tool_calls_are_kept_apart() -> None:
         call = {"id": f"c{index}", "function": {"name": "f", "arguments": '{"n"'}}
         data.append(delta("tool-call-start", index, tool_calls=call))
     for index in (7, 3):
-        data += [delta("tool-call-delta", index, tool_calls={"function": {"arguments": f": {index}}}"}})]
+        data += [
+            delta("tool-call-delta", index, tool_calls={"function": {"arguments": f": {index}}}"}})
+        ]
     found = joined(streamed(events(*data, end("TOOL_CALL"))))
     assert found["calls"] == [("c3", "f", {"n": 3}), ("c7", "f", {"n": 7})]
 
@@ -603,8 +723,16 @@ def test_interleaved_tool_calls_are_kept_apart() -> None:
 
 def test_system_messages_keep_their_position() -> None:
     """SR-041."""
-    messages = [{"role": "system", "content": "One"}, {"role": "developer", "content": "Two"}, HELLO["messages"][0]]
-    assert native(messages=messages)["messages"] == [messages[0], {**messages[1], "role": "system"}, messages[2]]
+    messages = [
+        {"role": "system", "content": "One"},
+        {"role": "developer", "content": "Two"},
+        HELLO["messages"][0],
+    ]
+    assert native(messages=messages)["messages"] == [
+        messages[0],
+        {**messages[1], "role": "system"},
+        messages[2],
+    ]
 
 
 def test_images_are_sent_as_data_or_url() -> None:
@@ -625,10 +753,28 @@ def test_images_are_sent_as_data_or_url() -> None:
 @pytest.mark.parametrize(
     ("role", "part"),
     [
-        ("user", {"type": "input_audio", "input_audio": {"data": data_uri("audio/wav", WAV), "format": "wav"}}),
-        ("user", {"type": "file", "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)}}),
+        (
+            "user",
+            {
+                "type": "input_audio",
+                "input_audio": {"data": data_uri("audio/wav", WAV), "format": "wav"},
+            },
+        ),
+        (
+            "user",
+            {
+                "type": "file",
+                "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)},
+            },
+        ),
         ("user", {"type": "hologram"}),
-        ("tool", {"type": "file", "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)}}),
+        (
+            "tool",
+            {
+                "type": "file",
+                "file": {"filename": "a.pdf", "file_data": data_uri("application/pdf", PDF)},
+            },
+        ),
     ],
 )
 def test_content_other_than_text_and_images_is_unsupported(role: str, part: Json) -> None:
@@ -647,7 +793,9 @@ def test_message_of_role_function_is_unsupported() -> None:
 # Finish reasons, usage and errors -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("reason", "finish"), [*FINISH.items(), (None, "stop"), ("SOMETHING_NEW", "stop")])
+@pytest.mark.parametrize(
+    ("reason", "finish"), [*FINISH.items(), (None, "stop"), ("SOMETHING_NEW", "stop")]
+)
 def test_finish_reason_is_translated(reason: str | None, finish: str) -> None:
     """SR-048."""
     assert completed(whole(finish_reason=reason)).choices[0].finish_reason == finish
@@ -663,7 +811,9 @@ def test_finish_reason_is_translated(reason: str | None, finish: str) -> None:
         ("TIMEOUT", None, ErrorKind.TIMEOUT),
     ],
 )
-def test_failed_generation_is_an_error(reason: str | None, error: str | None, kind: ErrorKind) -> None:
+def test_failed_generation_is_an_error(
+    reason: str | None, error: str | None, kind: ErrorKind
+) -> None:
     """SR-058: a stream reports it in its last event."""
     with pytest.raises(ProviderError) as caught:
         streamed(events(TEXT, end(reason, **({"error": error} if error else {}))))
@@ -696,7 +846,12 @@ def test_unknown_and_malformed_events_are_ignored() -> None:
 
 def test_usage_is_translated() -> None:
     """SR-049: image tokens count as prompt tokens; an answer without usage has none."""
-    tokens = {"input_tokens": 34.0, "output_tokens": 56.0, "reasoning_tokens": 0, "image_tokens": 259}
+    tokens = {
+        "input_tokens": 34.0,
+        "output_tokens": 56.0,
+        "reasoning_tokens": 0,
+        "image_tokens": 259,
+    }
     found = completed(whole(usage={"tokens": tokens, "cached_tokens": 3})).usage
     assert found is not None
     assert counts_of(found) == (293, 56, 3, 0)
@@ -707,7 +862,10 @@ def test_usage_is_translated() -> None:
 
 def test_logprob_of_a_text_is_the_sum_of_its_tokens() -> None:
     """SR-021."""
-    pieces_of_text = [{"text": "Hi", "token_ids": [1, 2], "logprobs": [-0.5, -0.25]}, {"token_ids": [3]}]
+    pieces_of_text = [
+        {"text": "Hi", "token_ids": [1, 2], "logprobs": [-0.5, -0.25]},
+        {"token_ids": [3]},
+    ]
     assert read(completed(whole(logprobs=pieces_of_text)))["logprobs"] == [("Hi", -0.75)]
 
 
@@ -726,12 +884,16 @@ def test_logprob_of_a_text_is_the_sum_of_its_tokens() -> None:
         (504, "gateway timeout", ErrorKind.TIMEOUT),
     ],
 )  # fmt: skip
-def test_errors_are_classified_by_status_and_message(status: int, text: str, kind: ErrorKind) -> None:
+def test_errors_are_classified_by_status_and_message(
+    status: int, text: str, kind: ErrorKind
+) -> None:
     error = cohere().error(status, {}, json.dumps({"id": "1", "message": text}).encode())
     assert (error.kind, error.message, error.status) == (kind, text, status)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{}", b"\xff", b"<html>", b'{"message": "no"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"{}", b"\xff", b"<html>", b'{"message": "no"}']
+)
 def test_unreadable_answer_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         cohere().completion(chat_call(HELLO), body)
@@ -743,9 +905,13 @@ def test_unreadable_answer_is_an_error(body: bytes) -> None:
 # Through the gateway ------------------------------------------------------------------------------------------------
 
 
-def test_openai_client_uses_cohere_through_the_gateway(upstream: ScriptedUpstream, served: Serve) -> None:
+def test_openai_client_uses_cohere_through_the_gateway(
+    upstream: ScriptedUpstream, served: Serve
+) -> None:
     """SR-020, SR-055: whole and streamed; the SDK joins the deltas of the stream."""
-    citations: list[Json] = [{"start": at, "end": at + 1, "text": "o", "sources": []} for at in (1, 3)]
+    citations: list[Json] = [
+        {"start": at, "end": at + 1, "text": "o", "sources": []} for at in (1, 3)
+    ]
     stream = events(
         {"type": "message-start", "id": "an-id", "delta": {"message": {"role": "assistant"}}},
         delta("content-delta", 0, content={"thinking": "So"}),
@@ -753,17 +919,36 @@ def test_openai_client_uses_cohere_through_the_gateway(upstream: ScriptedUpstrea
         *(delta("citation-start", number, citations=each) for number, each in enumerate(citations)),
         end(usage={"tokens": {"input_tokens": 3, "output_tokens": 2}}),
     )
-    replies = iter([json_body(whole("Hello")), Reply(Status(200, {"content-type": "text/event-stream"}), Body(stream))])
+    replies = iter(
+        [
+            json_body(whole("Hello")),
+            Reply(Status(200, {"content-type": "text/event-stream"}), Body(stream)),
+        ]
+    )
     upstream.routes["/v2/chat"] = Reply(lambda seen: next(replies))
-    block = {"type": "cohere", "base_url": upstream.origin, "api_key": "sk-marked-cohere", "models": {"m": "command-a"}}
-    with OpenAI(base_url=served({"providers": {"cohere": block}}).base_url, api_key="any") as client:
+    block = {
+        "type": "cohere",
+        "base_url": upstream.origin,
+        "api_key": "sk-marked-cohere",
+        "models": {"m": "command-a"},
+    }
+    with OpenAI(
+        base_url=served({"providers": {"cohere": block}}).base_url, api_key="any"
+    ) as client:
         answer = client.chat.completions.create(model="m", messages=HELLO["messages"])
         assert (answer.model, answer.choices[0].message.content) == ("m", "Hello")
         options: Any = {"include_usage": True}
-        with client.chat.completions.stream(model="m", messages=HELLO["messages"], stream_options=options) as reading:
+        with client.chat.completions.stream(
+            model="m", messages=HELLO["messages"], stream_options=options
+        ) as reading:
             final = reading.get_final_completion()
     found = read(ChatCompletion.model_validate(final.model_dump()))
-    assert (found["id"], found["text"], found["reasoning"], found["finish"]) == ("an-id", "Hello", "So", "stop")
+    assert (found["id"], found["text"], found["reasoning"], found["finish"]) == (
+        "an-id",
+        "Hello",
+        "So",
+        "stop",
+    )
     assert found["extra"]["citations"] == citations
     assert final.usage is not None
     assert final.usage.total_tokens == 5

@@ -36,7 +36,9 @@ def conformance(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str
     """Run `llms conformance` and return its exit code, its JSON and its output."""
     result = folder / "conformance.json"
     command = [sys.executable, "-m", "llms_core", "conformance", *arguments, "--json", str(result)]
-    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    finished = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
     found = json.loads(result.read_text("utf-8")) if result.is_file() else {}
     return finished.returncode, found, finished.stdout + finished.stderr
 
@@ -150,5 +152,9 @@ for _spec in PRESETS:
 def test_every_provider_is_tested() -> None:
     """A new provider must get a test class or be tested by the command."""
     specs = {spec.name for spec in find("groq", None).host.specs.values()}
-    classes = {value.provider for value in globals().values() if isinstance(value, type) and issubclass(value, Group)}
+    classes = {
+        value.provider
+        for value in globals().values()
+        if isinstance(value, type) and issubclass(value, Group)
+    }
     assert specs - classes - {*TESTED_BY_COMMAND} == set()

@@ -25,7 +25,10 @@ from llms_core.testing.subject import find
 
 Json = dict[str, Any]
 
-TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+}
 PROMPT: Json = {
     "model": "m",
     "messages": [
@@ -71,7 +74,9 @@ def test_the_count_is_read(provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", COUNTS)
-@pytest.mark.parametrize("body", [b"", b"?", b"[]", b"{}", b'{"error": {"message": "no"}}', b'{"input_tokens": "1"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"?", b"[]", b"{}", b'{"error": {"message": "no"}}', b'{"input_tokens": "1"}']
+)
 def test_an_answer_without_a_count_is_an_error(provider: str, body: bytes) -> None:
     call = chat_call(PROMPT, model=CLAUDE_ON_BEDROCK)
     with pytest.raises(ProviderError) as raised:
@@ -149,7 +154,9 @@ def test_bedrock_is_not_asked_for_models_that_it_does_not_count(model: str) -> N
 
 def test_a_model_of_bedrock_without_a_count_opens_its_circuit() -> None:
     body = b'{"message": "The provided model doesn\'t support counting tokens."}'
-    error = find("bedrock", None).adapter.error(400, {"x-amzn-errortype": "ValidationException"}, body)
+    error = find("bedrock", None).adapter.error(
+        400, {"x-amzn-errortype": "ValidationException"}, body
+    )
     assert error.kind is ErrorKind.MODEL_NOT_FOUND
 
 
@@ -169,7 +176,9 @@ def test_every_captured_prompt_is_counted(capture: Capture, provider: str) -> No
 
 
 def captured_call(provider: str, capture: Capture) -> ChatCall:
-    body = decode_prompt(IncomingRequest(json.dumps(capture.body).encode(), headers=capture.headers))
+    body = decode_prompt(
+        IncomingRequest(json.dumps(capture.body).encode(), headers=capture.headers)
+    )
     subject = find(provider, None)
     candidate = Candidate(
         provider_id=subject.name,

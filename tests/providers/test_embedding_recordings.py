@@ -85,7 +85,11 @@ def call_of(recording: Recording) -> EmbeddingCall:
 
 def without_choices(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {name: without_choices(each) for name, each in value.items() if name not in CHOICES and each is not None}
+        kept = {
+            name: without_choices(each)
+            for name, each in value.items()
+            if name not in CHOICES and each is not None
+        }
         kept.pop("truncationMode", None)
         return kept
     if isinstance(value, list):
@@ -114,15 +118,21 @@ def numbers_in(value: Any) -> list[list[float]]:
 
 #: The names of profiles do not tell the protocol of their models.
 NAMED = [
-    each for each in whole_answers("embeddings") if each.values[0] is None or "profile" not in each.values[0].model
+    each
+    for each in whole_answers("embeddings")
+    if each.values[0] is None or "profile" not in each.values[0].model
 ]
 
 
 @for_each(NAMED)
 def test_the_request_is_the_recorded_one(recording: Recording) -> None:
     request = EMBEDDINGS.request(adapter_of(recording), call_of(recording))
-    assert without_choices(json.loads(request.content)) == without_choices(recording.request["body"])
-    assert request.url.rpartition("/models/")[2].endswith(recording.request["path"].rpartition("/models/")[2][-20:])
+    assert without_choices(json.loads(request.content)) == without_choices(
+        recording.request["body"]
+    )
+    assert request.url.rpartition("/models/")[2].endswith(
+        recording.request["path"].rpartition("/models/")[2][-20:]
+    )
 
 
 @for_each(NAMED)

@@ -25,12 +25,22 @@ from tests.conftest import ThreadGateway
 
 SPECS = list(dict.fromkeys(load_enabled_plugins(Plugins()).specs.values()))
 
-OPENAI_ANSWER = {"data": [{"index": 0, "embedding": [0.5, 0.25]}, {"index": 1, "embedding": [-1, 0]}]}
-COHERE_ANSWER = {"embeddings": {"float": [[0.5, 0.25], [-1, 0]]}, "meta": {"billed_units": {"input_tokens": 3}}}
+OPENAI_ANSWER = {
+    "data": [{"index": 0, "embedding": [0.5, 0.25]}, {"index": 1, "embedding": [-1, 0]}]
+}
+COHERE_ANSWER = {
+    "embeddings": {"float": [[0.5, 0.25], [-1, 0]]},
+    "meta": {"billed_units": {"input_tokens": 3}},
+}
 GEMINI_ANSWER = {"embeddings": [{"values": [0.5, 0.25]}, {"values": [-1, 0]}]}
 PREDICTIONS = {
     "predictions": [
-        {"embeddings": {"values": [0.5, 0.25], "statistics": {"token_count": 1, "truncated": False}}},
+        {
+            "embeddings": {
+                "values": [0.5, 0.25],
+                "statistics": {"token_count": 1, "truncated": False},
+            }
+        },
         {"embeddings": {"values": [-1, 0], "statistics": {"token_count": 2.0, "truncated": False}}},
     ]
 }
@@ -57,7 +67,14 @@ CASES = (
     Case(
         "cohere",
         "embed-v4.0",
-        {**BOTH, "dimensions": 2, "input_type": "query", "truncate": "NONE", "user": "u", "other": 1},
+        {
+            **BOTH,
+            "dimensions": 2,
+            "input_type": "query",
+            "truncate": "NONE",
+            "user": "u",
+            "other": 1,
+        },
         "/v2/embed",
         {
             "model": "embed-v4.0",
@@ -90,7 +107,12 @@ CASES = (
         "all-minilm:latest",
         {**BOTH, "dimensions": 2, "keep_alive": "5m", "user": "u"},
         "/api/embed",
-        {"model": "all-minilm:latest", "input": ["one", "two"], "dimensions": 2, "keep_alive": "5m"},
+        {
+            "model": "all-minilm:latest",
+            "input": ["one", "two"],
+            "dimensions": 2,
+            "keep_alive": "5m",
+        },
         {"embeddings": [[0.5, 0.25], [-1, 0]], "prompt_eval_count": 7},
         tokens=7,
         dropped="user",
@@ -116,10 +138,19 @@ CASES = (
     Case(
         "vertex",
         "text-embedding-005",
-        {**BOTH, "dimensions": 2, "input_type": "search_query", "auto_truncate": False, "title": "T"},
+        {
+            **BOTH,
+            "dimensions": 2,
+            "input_type": "search_query",
+            "auto_truncate": False,
+            "title": "T",
+        },
         "/publishers/google/models/text-embedding-005:predict",
         {
-            "instances": [{"content": text, "task_type": "RETRIEVAL_QUERY", "title": "T"} for text in ("one", "two")],
+            "instances": [
+                {"content": text, "task_type": "RETRIEVAL_QUERY", "title": "T"}
+                for text in ("one", "two")
+            ],
             "parameters": {"outputDimensionality": 2, "autoTruncate": False},
         },
         PREDICTIONS,
@@ -149,7 +180,12 @@ CASES = (
         "eu.cohere.embed-v4:0",
         {**BOTH, "dimensions": 2, "input_type": "clustering"},
         "/model/eu.cohere.embed-v4%3A0/invoke",
-        {"texts": ["one", "two"], "input_type": "clustering", "embedding_types": ["float"], "output_dimension": 2},
+        {
+            "texts": ["one", "two"],
+            "input_type": "clustering",
+            "embedding_types": ["float"],
+            "output_dimension": 2,
+        },
         COHERE_ANSWER,
     ),
     Case(
@@ -181,7 +217,12 @@ CASES = (
         "my-embeddings",
         {**BOTH, "dimensions": 2, "encoding_format": "base64"},
         "/openai/v1/embeddings",
-        {"model": "my-embeddings", "input": ["one", "two"], "dimensions": 2, "encoding_format": "base64"},
+        {
+            "model": "my-embeddings",
+            "input": ["one", "two"],
+            "dimensions": 2,
+            "encoding_format": "base64",
+        },
         OPENAI_ANSWER,
     ),
     Case(
@@ -229,7 +270,12 @@ CASES = (
         "jina-embeddings-v3",
         {**BOTH, "input_type": "query", "late_chunking": True},
         "/v1/embeddings",
-        {"model": "jina-embeddings-v3", "input": ["one", "two"], "task": "retrieval.query", "late_chunking": True},
+        {
+            "model": "jina-embeddings-v3",
+            "input": ["one", "two"],
+            "task": "retrieval.query",
+            "late_chunking": True,
+        },
         OPENAI_ANSWER,
     ),
     Case(
@@ -279,7 +325,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         patch.setenv("LLMS_HOME", str(folder))
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.delenv(name, raising=False)
-        gateway = ThreadGateway(folder, {"providers": _blocks(upstream)}, "[routing.retry]\nattempts = 0\n")
+        gateway = ThreadGateway(
+            folder, {"providers": _blocks(upstream)}, "[routing.retry]\nattempts = 0\n"
+        )
         gateway.wait_ready()
         with httpx.Client(base_url=gateway.origin, timeout=20, trust_env=False) as http:
             yield Served(gateway, upstream, http)
@@ -301,7 +349,9 @@ def test_the_exchange_is_the_documented_one(served: Served, case: Case) -> None:
     assert response.status_code == 200, response.text
     (seen,) = served.upstream.requests
     assert (seen.path, seen.json) == (case.path, case.sent)
-    vectors = [[0.5, 0.25], [-1.0, 0.0]] if isinstance(case.members["input"], list) else [[0.5, 0.25]]
+    vectors = (
+        [[0.5, 0.25], [-1.0, 0.0]] if isinstance(case.members["input"], list) else [[0.5, 0.25]]
+    )
     if case.members.get("encoding_format") != "base64":
         assert [each["embedding"] for each in response.json()["data"]] == vectors
     assert response.json()["usage"] == {"prompt_tokens": case.tokens, "total_tokens": case.tokens}
@@ -313,7 +363,11 @@ def test_one_text_per_request_where_the_model_takes_no_more(served: Served) -> N
     members = {"model": "bedrock/amazon.titan-embed-text-v2:0", "input": ["one", "two", "three"]}
     response = served.http.post("/v1/embeddings", json=members)
     assert response.json()["usage"]["total_tokens"] == 15
-    assert sorted(seen.json["inputText"] for seen in served.upstream.requests) == ["one", "three", "two"]
+    assert sorted(seen.json["inputText"] for seen in served.upstream.requests) == [
+        "one",
+        "three",
+        "two",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +395,9 @@ def test_what_a_model_lacks_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_the_table_of_operations_is_what_adapters_offer(spec: ProviderSpec) -> None:
     """`ProviderSpec.paths`, which docs/providers.md shows."""
-    adapter = spec.adapter(spec, spec.settings(id=spec.name, base_url=spec.base_url or "https://provider.test"))
+    adapter = spec.adapter(
+        spec, spec.settings(id=spec.name, base_url=spec.base_url or "https://provider.test")
+    )
     offered = {operation.name for operation in OPERATIONS if operation.is_offered_by(adapter)}
     # Tokens are counted beside chat, which the first table of the page is about.
     assert offered - {"chat", "count_tokens"} == set(spec.paths)
@@ -376,5 +432,7 @@ def test_limits_depend_on_the_model(rules: EmbeddingRules, max_inputs: int) -> N
 
 def test_a_block_with_a_path_offers_chat_where_the_provider_has_none() -> None:
     voyage = next(spec for spec in SPECS if spec.name == "voyage")
-    settings = ProviderSettings(id="voyage", base_url="https://provider.test", path="/chat/completions")
+    settings = ProviderSettings(
+        id="voyage", base_url="https://provider.test", path="/chat/completions"
+    )
     assert OpenAICompatible(voyage, settings).offers("chat")

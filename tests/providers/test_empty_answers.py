@@ -16,7 +16,11 @@ MESSAGE: Json = {"role": "assistant", "content": ""}
 
 
 def openai(reason: object) -> Json:
-    return {"id": "x", "created": 1, "choices": [{"index": 0, "message": MESSAGE, "finish_reason": reason}]}
+    return {
+        "id": "x",
+        "created": 1,
+        "choices": [{"index": 0, "message": MESSAGE, "finish_reason": reason}],
+    }
 
 
 def anthropic(reason: object) -> Json:
@@ -47,7 +51,9 @@ ANSWERS = {
 
 def read(provider: str, answer: Json) -> Json:
     subject = find(provider, None)
-    completion: Json = json.loads(subject.adapter.completion(subject.call(), json.dumps(answer).encode()).data)
+    completion: Json = json.loads(
+        subject.adapter.completion(subject.call(), json.dumps(answer).encode()).data
+    )
     return completion
 
 

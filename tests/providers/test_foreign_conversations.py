@@ -26,7 +26,10 @@ Json = dict[str, Any]
 
 KEY = Secret("a-key")
 USER: Json = {"role": "user", "content": "Go on"}
-TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("f", "g")]
+TOOLS = [
+    {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+    for name in ("f", "g")
+]
 
 
 class Sent(NamedTuple):
@@ -50,7 +53,11 @@ def anthropic_sent(body: Json) -> Sent:
     blocks = [block for turn in body["messages"] for block in turn["content"]]
     return Sent(
         [(block["id"], block["input"]) for block in blocks if block["type"] == "tool_use"],
-        [(block["tool_use_id"], block["content"]) for block in blocks if block["type"] == "tool_result"],
+        [
+            (block["tool_use_id"], block["content"])
+            for block in blocks
+            if block["type"] == "tool_result"
+        ],
     )
 
 
@@ -113,14 +120,23 @@ def ollama() -> Ollama:
 def responses_sent(body: Json) -> Sent:
     items = [item for item in body["input"] if "call_id" in item]
     return Sent(
-        [(item["call_id"], json.loads(item["arguments"])) for item in items if item["type"] == "function_call"],
-        [(item["call_id"], item["output"]) for item in items if item["type"] == "function_call_output"],
+        [
+            (item["call_id"], json.loads(item["arguments"]))
+            for item in items
+            if item["type"] == "function_call"
+        ],
+        [
+            (item["call_id"], item["output"])
+            for item in items
+            if item["type"] == "function_call_output"
+        ],
     )
 
 
 def responses() -> OpenAICompatible:
     return OpenAICompatible(
-        OPENAI_COMPATIBLE, ProviderSettings(id="openai", base_url="http://x/v1", protocol="responses")
+        OPENAI_COMPATIBLE,
+        ProviderSettings(id="openai", base_url="http://x/v1", protocol="responses"),
     )
 
 
@@ -130,8 +146,12 @@ PROVIDERS = {
     "google": Provider(google(), "gemini-3-pro", r".+", google_sent),
     "vertex": Provider(vertex(), "gemini-2.5-flash", r".+", google_sent),
     "bedrock claude": Provider(bedrock(), "anthropic.claude-sonnet-4-5", CLAUDES, bedrock_sent),
-    "bedrock nova": Provider(bedrock(), "amazon.nova-pro-v1:0", r"[a-zA-Z0-9_.:-]{1,64}", bedrock_sent),
-    "bedrock mistral": Provider(bedrock(), "mistral.mistral-large-3", r"[a-zA-Z0-9]{9}", bedrock_sent),
+    "bedrock nova": Provider(
+        bedrock(), "amazon.nova-pro-v1:0", r"[a-zA-Z0-9_.:-]{1,64}", bedrock_sent
+    ),
+    "bedrock mistral": Provider(
+        bedrock(), "mistral.mistral-large-3", r"[a-zA-Z0-9]{9}", bedrock_sent
+    ),
     "cohere": Provider(cohere(), "command-a", CLAUDES, messages_sent),
     "ollama": Provider(ollama(), "llama", r".+", messages_sent),
     "responses": Provider(responses(), "gpt-5.1-codex", r"(?s:.{1,64})", responses_sent),
@@ -140,7 +160,10 @@ provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS
 
 
 def asked(*ids: str | None, arguments: Any = "{}", name: str = "f") -> Json:
-    calls = [{"id": each, "type": "function", "function": {"name": name, "arguments": arguments}} for each in ids]
+    calls = [
+        {"id": each, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for each in ids
+    ]
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
@@ -149,7 +172,9 @@ def result(id: str | None, text: str = "ok") -> Json:
 
 
 def sent(provider: Provider, *messages: Json) -> Sent:
-    call = chat_call({"model": "m", "tools": TOOLS, "messages": [USER, *messages]}, model=provider.model)
+    call = chat_call(
+        {"model": "m", "tools": TOOLS, "messages": [USER, *messages]}, model=provider.model
+    )
     return provider.read(json.loads(provider.adapter.request(call).content))
 
 
@@ -169,8 +194,13 @@ def sent(provider: Provider, *messages: Json) -> Sent:
         ('{"a": "par', {"invalid_arguments": '{"a": "par'}),
     ],
 )
-def test_past_arguments_are_always_an_object(provider: Provider, arguments: Any, expected: Json) -> None:
-    assert sent(provider, asked("call_1", arguments=arguments), result("call_1")).calls[0][1] == expected
+def test_past_arguments_are_always_an_object(
+    provider: Provider, arguments: Any, expected: Json
+) -> None:
+    assert (
+        sent(provider, asked("call_1", arguments=arguments), result("call_1")).calls[0][1]
+        == expected
+    )
 
 
 # Ids
@@ -208,20 +238,31 @@ CONVERSATIONS: dict[str, list[list[str | None]]] = {
 
 @provider
 @pytest.mark.parametrize("case", CONVERSATIONS)
-def test_ids_are_unique_and_valid_and_results_stay_with_their_calls(provider: Provider, case: str) -> None:
+def test_ids_are_unique_and_valid_and_results_stay_with_their_calls(
+    provider: Provider, case: str
+) -> None:
     assert_paired(provider, sent(provider, *conversation(CONVERSATIONS[case])))
 
 
 @provider
-@given(turns=st.lists(st.lists(st.sampled_from(["", "a", "a.b", "a:b", "a" * 70]), min_size=1, max_size=3), max_size=4))
-def test_any_repetition_of_ids_is_resolved(provider: Provider, turns: list[list[str | None]]) -> None:
+@given(
+    turns=st.lists(
+        st.lists(st.sampled_from(["", "a", "a.b", "a:b", "a" * 70]), min_size=1, max_size=3),
+        max_size=4,
+    )
+)
+def test_any_repetition_of_ids_is_resolved(
+    provider: Provider, turns: list[list[str | None]]
+) -> None:
     assert_paired(provider, sent(provider, *conversation(turns)))
 
 
 def test_ollama_receives_parallel_results_in_the_order_of_the_calls() -> None:
     """Its templates do not have the ids."""
     results = [result("c", "2"), result("a", "0"), result("b", "1")]
-    found = sent(PROVIDERS["ollama"], asked("a", "b", "c"), *results, USER, asked("d"), result("d", "3"))
+    found = sent(
+        PROVIDERS["ollama"], asked("a", "b", "c"), *results, USER, asked("d"), result("d", "3")
+    )
     assert_paired(PROVIDERS["ollama"], found)
 
 
@@ -231,22 +272,37 @@ DUPLICATE = "grep:3"
 
 
 def claude_answer(id: str | None) -> Json:
-    uses: list[Json] = [{"type": "tool_use", "id": id, "name": name, "input": {}} for name in ("f", "g")]
-    return {"type": "message", "id": "m", "role": "assistant", "content": uses, "stop_reason": "tool_use"}
+    uses: list[Json] = [
+        {"type": "tool_use", "id": id, "name": name, "input": {}} for name in ("f", "g")
+    ]
+    return {
+        "type": "message",
+        "id": "m",
+        "role": "assistant",
+        "content": uses,
+        "stop_reason": "tool_use",
+    }
 
 
 def gemini_answer(id: str | None) -> Json:
-    parts: list[Json] = [{"functionCall": {"name": name, "args": {}, "id": id}} for name in ("f", "g")]
+    parts: list[Json] = [
+        {"functionCall": {"name": name, "args": {}, "id": id}} for name in ("f", "g")
+    ]
     return {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP", "index": 0}]}
 
 
 def converse_answer(id: str | None) -> Json:
-    uses: list[Json] = [{"toolUse": {"toolUseId": id, "name": name, "input": {}}} for name in ("f", "g")]
+    uses: list[Json] = [
+        {"toolUse": {"toolUseId": id, "name": name, "input": {}}} for name in ("f", "g")
+    ]
     return {"output": {"message": {"role": "assistant", "content": uses}}, "stopReason": "tool_use"}
 
 
 def openai_calls(id: str | None) -> list[Json]:
-    return [{"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}} for name in ("f", "g")]
+    return [
+        {"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for name in ("f", "g")
+    ]
 
 
 def cohere_answer(id: str | None) -> Json:
@@ -254,8 +310,14 @@ def cohere_answer(id: str | None) -> Json:
 
 
 def ollama_answer(id: str | None) -> Json:
-    calls: list[Json] = [{"id": id, "function": {"name": name, "arguments": {}}} for name in ("f", "g")]
-    return {"message": {"role": "assistant", "content": "", "tool_calls": calls}, "done": True, "done_reason": "stop"}
+    calls: list[Json] = [
+        {"id": id, "function": {"name": name, "arguments": {}}} for name in ("f", "g")
+    ]
+    return {
+        "message": {"role": "assistant", "content": "", "tool_calls": calls},
+        "done": True,
+        "done_reason": "stop",
+    }
 
 
 def openai_answer(id: str | None) -> Json:
@@ -270,7 +332,13 @@ def claude_stream(id: str | None) -> list[tuple[str, Json]]:
         block: Json = {"type": "tool_use", "id": id, "name": name, "input": {}}
         events.append({"type": "content_block_start", "index": index, "content_block": block})
         events.append({"type": "content_block_stop", "index": index})
-    events.append({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 1}})
+    events.append(
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "tool_use"},
+            "usage": {"output_tokens": 1},
+        }
+    )
     return [("", event) for event in events]
 
 
@@ -287,7 +355,9 @@ def cohere_stream(id: str | None) -> list[tuple[str, Json]]:
     events = []
     for index, name in enumerate("fg"):
         call = {"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}}
-        events.append({"type": "tool-call-start", "index": index, "delta": {"message": {"tool_calls": call}}})
+        events.append(
+            {"type": "tool-call-start", "index": index, "delta": {"message": {"tool_calls": call}}}
+        )
     return [("", event) for event in events]
 
 
@@ -297,7 +367,9 @@ def openai_stream(id: str | None) -> list[tuple[str, Json]]:
     return [("", {"id": "x", "created": 1_700_000_000, "choices": [{"index": 0, "delta": delta}]})]
 
 
-def in_one_event(whole: Callable[[str | None], Json]) -> Callable[[str | None], list[tuple[str, Json]]]:
+def in_one_event(
+    whole: Callable[[str | None], Json],
+) -> Callable[[str | None], list[tuple[str, Json]]]:
     """Return a stream that consists of a whole answer."""
 
     def stream(id: str | None) -> list[tuple[str, Json]]:
@@ -333,16 +405,22 @@ EARLIER = [USER, asked("earlier"), result("earlier")]
 
 @answering
 @faulty_id
-def test_the_ids_of_an_answer_are_unique_in_its_conversation(answering: Answering, id: str | None) -> None:
+def test_the_ids_of_an_answer_are_unique_in_its_conversation(
+    answering: Answering, id: str | None
+) -> None:
     call = chat_call({"model": "m", "messages": EARLIER})
-    completion = json.loads(answering.adapter.completion(call, json.dumps(answering.whole(id)).encode()).data)
+    completion = json.loads(
+        answering.adapter.completion(call, json.dumps(answering.whole(id)).encode()).data
+    )
     ids = [each["id"] for each in completion["choices"][0]["message"]["tool_calls"]]
     assert_new(ids, id)
 
 
 @answering
 @faulty_id
-def test_the_ids_of_a_stream_are_unique_in_its_conversation(answering: Answering, id: str | None) -> None:
+def test_the_ids_of_a_stream_are_unique_in_its_conversation(
+    answering: Answering, id: str | None
+) -> None:
     call = chat_call({"model": "m", "stream": True, "messages": EARLIER})
     translator = answering.adapter.chunks(call)
     chunks = [
@@ -385,12 +463,19 @@ def thought_by(adapter: Anthropic, model: str, signature: str | None) -> Json:
 
 
 def without_owner(message: Json) -> Json:
-    extra = {name: value for name, value in message["provider_extra"]["anthropic"].items() if name != "owner"}
+    extra = {
+        name: value
+        for name, value in message["provider_extra"]["anthropic"].items()
+        if name != "owner"
+    }
     return {**message, "provider_extra": {"anthropic": extra}}
 
 
 def types_sent(adapter: Anthropic, model: str, message: Json, **members: Any) -> list[str]:
-    call = chat_call({"model": "m", "messages": [USER, message, result("t1")], "tools": TOOLS, **members}, model=model)
+    call = chat_call(
+        {"model": "m", "messages": [USER, message, result("t1")], "tools": TOOLS, **members},
+        model=model,
+    )
     body = json.loads(adapter.request(call).content)
     return [block["type"] for block in body["messages"][1]["content"]]
 
@@ -446,7 +531,9 @@ def test_without_an_owner_the_form_of_the_signature_decides(
     assert types_sent(anthropic(), model, message) == expected
 
 
-@pytest.mark.parametrize("owner", [5, "claude", {}, {"provider": 1, "family": None}, {"provider": "anthropic"}])
+@pytest.mark.parametrize(
+    "owner", [5, "claude", {}, {"provider": 1, "family": None}, {"provider": "anthropic"}]
+)
 def test_an_invalid_owner_is_none(owner: Any) -> None:
     message = thought_by(anthropic(), CLAUDE, "not-claudes")
     message["provider_extra"]["anthropic"]["owner"] = owner
@@ -457,15 +544,28 @@ def test_an_invalid_owner_is_none(owner: Any) -> None:
     ("model", "thinking"),
     [(CLAUDE, {"type": "enabled", "budget_tokens": 2000}), ("claude-opus-5", {"type": "adaptive"})],
 )
-def test_a_thinking_budget_is_dropped_where_claude_would_reject_it(model: str, thinking: Json) -> None:
+def test_a_thinking_budget_is_dropped_where_claude_would_reject_it(
+    model: str, thinking: Json
+) -> None:
     """A turn that began without thinking, with another model's call, cannot be continued with a budget."""
     body = {"model": "m", "max_tokens": 4000, "tools": TOOLS, "thinking": thinking}
-    foreign = {**body, "messages": [USER, thought_by(anthropic("kimi"), KIMI, "not-claudes"), result("t1")]}
-    own = {**body, "messages": [USER, thought_by(anthropic(), CLAUDE, CLAUDES_SIGNATURE), result("t1")]}
+    foreign = {
+        **body,
+        "messages": [USER, thought_by(anthropic("kimi"), KIMI, "not-claudes"), result("t1")],
+    }
+    own = {
+        **body,
+        "messages": [USER, thought_by(anthropic(), CLAUDE, CLAUDES_SIGNATURE), result("t1")],
+    }
     request = anthropic().request(chat_call(foreign, model=model))
     is_dropped = thinking["type"] == "enabled"
-    assert ("thinking" not in json.loads(request.content), "thinking" in request.dropped) == (is_dropped, is_dropped)
-    assert json.loads(anthropic().request(chat_call(own, model=model)).content)["thinking"] == thinking
+    assert ("thinking" not in json.loads(request.content), "thinking" in request.dropped) == (
+        is_dropped,
+        is_dropped,
+    )
+    assert (
+        json.loads(anthropic().request(chat_call(own, model=model)).content)["thinking"] == thinking
+    )
 
 
 @pytest.mark.parametrize(("type_", "is_dropped"), [("enabled", True), ("adaptive", False)])
@@ -482,11 +582,16 @@ def gemini_answered(adapter: Google, model: str) -> Json:
     parts = [
         {"executableCode": {"code": "1"}, "thoughtSignature": GEMINIS_SIGNATURE},
         {"text": "So", "thoughtSignature": GEMINIS_SIGNATURE},
-        {"functionCall": {"name": "f", "args": {}, "id": "t1"}, "thoughtSignature": GEMINIS_SIGNATURE},
+        {
+            "functionCall": {"name": "f", "args": {}, "id": "t1"},
+            "thoughtSignature": GEMINIS_SIGNATURE,
+        },
     ]
     body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP", "index": 0}]}
     call = chat_call({"model": "m", "messages": [USER]}, model=model)
-    message: Json = json.loads(adapter.completion(call, json.dumps(body).encode()).data)["choices"][0]["message"]
+    message: Json = json.loads(adapter.completion(call, json.dumps(body).encode()).data)["choices"][
+        0
+    ]["message"]
     return message
 
 
@@ -525,7 +630,9 @@ def test_signatures_are_only_sent_to_the_account_and_family_that_made_them(
         (5, PLACEHOLDER),
     ],
 )
-def test_without_an_owner_only_signatures_in_geminis_form_are_sent(signature: Any, expected: str) -> None:
+def test_without_an_owner_only_signatures_in_geminis_form_are_sent(
+    signature: Any, expected: str
+) -> None:
     """Many clients keep `extra_content`, but not `provider_extra`."""
     message = asked("t1")
     message["tool_calls"][0]["extra_content"] = {"google": {"thought_signature": signature}}

@@ -27,14 +27,18 @@ ROWS = [(spec, name) for spec in PRESETS for name in sorted(FORWARDED & spec.pat
 
 def call(operation: str) -> ForwardCall:
     content = json.dumps({"model": "up/m", "input": "Hello"}).encode()
-    return ForwardCall(operation=operation, upstream_model="up/m", client_model="m", content=content)
+    return ForwardCall(
+        operation=operation, upstream_model="up/m", client_model="m", content=content
+    )
 
 
 def test_every_forwarded_operation_has_a_path() -> None:
     assert OPENAI_PATHS.keys() >= FORWARDED
 
 
-@pytest.mark.parametrize(("spec", "operation"), ROWS, ids=[f"{spec.name}-{name}" for spec, name in ROWS])
+@pytest.mark.parametrize(
+    ("spec", "operation"), ROWS, ids=[f"{spec.name}-{name}" for spec, name in ROWS]
+)
 def test_a_preset_sends_a_request_on(spec: ProviderSpec, operation: str) -> None:
     adapter: Any = spec.adapter(spec, ProviderSettings(id=spec.name, api_key=Secret("sk-marked-1")))
     assert isinstance(adapter, OpenAICompatible)
@@ -48,7 +52,10 @@ def test_a_preset_sends_a_request_on(spec: ProviderSpec, operation: str) -> None
 def test_a_form_keeps_its_boundary() -> None:
     adapter = OpenAICompatible(PRESETS[0], ProviderSettings(id="groq"))
     form = ForwardCall(
-        operation="audio_transcriptions", upstream_model="m", client_model="m", content_type="multipart/form-data; b=1"
+        operation="audio_transcriptions",
+        upstream_model="m",
+        client_model="m",
+        content_type="multipart/form-data; b=1",
     )
     assert adapter.forward_request(form).headers["content-type"] == "multipart/form-data; b=1"
 
@@ -65,7 +72,10 @@ def test_a_form_keeps_its_boundary() -> None:
 )
 def test_azure_has_a_url_for_each_deployment(version: str, url: str) -> None:
     settings = AzureSettings(
-        id="azure", base_url="https://r.openai.azure.com", api_version=version, api_key=Secret("sk-marked-1")
+        id="azure",
+        base_url="https://r.openai.azure.com",
+        api_version=version,
+        api_key=Secret("sk-marked-1"),
     )
     request = Azure(AZURE, settings).forward_request(call("audio_speech"))
     assert request.url == url
@@ -76,11 +86,16 @@ def test_cohere_transcribes() -> None:
     adapter = Cohere(COHERE, ProviderSettings(id="cohere", api_key=Secret("sk-marked-1")))
     assert adapter.offers("audio_transcriptions")
     assert not adapter.offers("audio_speech")
-    assert adapter.forward_request(call("audio_transcriptions")).url == "https://api.cohere.com/v2/audio/transcriptions"
+    assert (
+        adapter.forward_request(call("audio_transcriptions")).url
+        == "https://api.cohere.com/v2/audio/transcriptions"
+    )
 
 
 def test_bedrock_ranks_with_known_models_only() -> None:
-    ranking = RerankCall(query="q", documents=["a"], top_n=1, upstream_model="amazon.rerank-v1:0", client_model="m")
+    ranking = RerankCall(
+        query="q", documents=["a"], top_n=1, upstream_model="amazon.rerank-v1:0", client_model="m"
+    )
     assert to_body(ranking) == ({"query": "q", "documents": ["a"], "top_n": 1}, ())
     other = RerankCall(
         query="q",
@@ -92,4 +107,8 @@ def test_bedrock_ranks_with_known_models_only() -> None:
     )
     assert to_body(other)[1] == ("truncation",)
     with pytest.raises(Unsupported):
-        to_body(RerankCall(query="q", documents=["a"], top_n=1, upstream_model="claude", client_model="m"))
+        to_body(
+            RerankCall(
+                query="q", documents=["a"], top_n=1, upstream_model="claude", client_model="m"
+            )
+        )

@@ -14,7 +14,18 @@ from llms_core.testing.groups.base import body_of
 from llms_core.testing.playback import decode_stream
 from llms_core.testing.subject import Subject, find
 
-PROVIDERS = ("anthropic", "azure", "bedrock", "cohere", "google", "mistral", "ollama", "openai", "responses", "vertex")
+PROVIDERS = (
+    "anthropic",
+    "azure",
+    "bedrock",
+    "cohere",
+    "google",
+    "mistral",
+    "ollama",
+    "openai",
+    "responses",
+    "vertex",
+)
 NAMES = ("3d_render", "get-weather", "files.read", "mcp/search query", "n" * 80)
 QUESTION = {"role": "user", "content": "Which?"}
 
@@ -32,7 +43,10 @@ def names_in(value: Any) -> Iterator[str]:
 
 
 def tool(name: str) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
+    return {
+        "type": "function",
+        "function": {"name": name, "parameters": {"type": "object", "properties": {}}},
+    }
 
 
 def conversation_with(name: str) -> list[dict[str, Any]]:
@@ -56,7 +70,9 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_the_same_everywhere_in_a_request_and_returns_unchanged(subject: Subject, name: str) -> None:
+def test_a_name_is_the_same_everywhere_in_a_request_and_returns_unchanged(
+    subject: Subject, name: str
+) -> None:
     members = {
         "tools": [tool(name)],
         "messages": conversation_with(name),
@@ -70,10 +86,14 @@ def test_a_name_is_the_same_everywhere_in_a_request_and_returns_unchanged(subjec
     assert example is not None
     (known,) = example.calls
     whole = body_of(example).replace(known.name.encode(), provider_name.encode())
-    message = json.loads(subject.adapter.completion(subject.call(**members), whole).data)["choices"][0]["message"]
+    message = json.loads(subject.adapter.completion(subject.call(**members), whole).data)[
+        "choices"
+    ][0]["message"]
     assert [call["function"]["name"] for call in message["tool_calls"]] == [name]
 
-    text = json.dumps([list(event) if isinstance(event, tuple) else event for event in example.events])
+    text = json.dumps(
+        [list(event) if isinstance(event, tuple) else event for event in example.events]
+    )
     events = json.loads(text.replace(known.name, provider_name))
     pairs = [tuple(event) if isinstance(event, list) else event for event in events]
     decoder = decode_stream(subject, subject.call(stream=True, **members))
@@ -90,7 +110,10 @@ def test_names_that_become_equal_are_told_apart(subject: Subject) -> None:
 
 def test_names_that_need_no_change_are_passed_on_as_bytes() -> None:
     subject = find("openai", None)
-    odd = {"type": "function", "function": {"name": "f", "parameters": {"default": {"name": "a.b"}, "x": 1.50}}}
+    odd = {
+        "type": "function",
+        "function": {"name": "f", "parameters": {"default": {"name": "a.b"}, "x": 1.50}},
+    }
     request = subject.request(tools=[odd])
     assert json.loads(request.content)["tools"] == [odd]
 
@@ -99,7 +122,11 @@ def test_names_that_need_no_change_are_passed_on_as_bytes() -> None:
 def test_a_name_of_an_earlier_call_needs_no_tool(provider: str) -> None:
     """The conversation may have begun with other tools."""
     subject = subject_of(provider)
-    sent = json.loads(subject.request(messages=conversation_with("files.read"), tools=[tool("files_read")]).content)
+    sent = json.loads(
+        subject.request(
+            messages=conversation_with("files.read"), tools=[tool("files_read")]
+        ).content
+    )
     assert len(set(names_in(sent))) <= 2
     if provider in ("openai", "azure", "mistral", "responses"):
         assert len(set(names_in(sent))) == 2
@@ -110,30 +137,63 @@ def test_a_name_of_an_earlier_call_needs_no_tool(provider: str) -> None:
 def test_names_are_restored_in_answers_of_the_responses_api(is_streamed: bool) -> None:
     """OpenAI answers some models only there."""
     subject = find("openai", None)
-    members = {"tools": [tool("files.read")], "messages": conversation_with("files.read"), "stream": is_streamed}
+    members = {
+        "tools": [tool("files.read")],
+        "messages": conversation_with("files.read"),
+        "stream": is_streamed,
+    }
     body = decode(json.dumps({"model": "m", **members}).encode())
-    call = ChatCall(body=body, upstream_model="gpt-5-codex", client_model="m", id="chatcmpl-1", created=1)
+    call = ChatCall(
+        body=body, upstream_model="gpt-5-codex", client_model="m", id="chatcmpl-1", created=1
+    )
     request = subject.adapter.request(call)
     assert request.url.endswith("/responses")
     assert set(names_in(json.loads(request.content))) == {"files_read"}
 
-    item = {"type": "function_call", "id": "fc_1", "call_id": "call_2", "name": "files_read", "arguments": "{}"}
-    response = {"id": "resp_1", "status": "completed", "output": [{**item, "status": "completed"}], "model": "m"}
+    item = {
+        "type": "function_call",
+        "id": "fc_1",
+        "call_id": "call_2",
+        "name": "files_read",
+        "arguments": "{}",
+    }
+    response = {
+        "id": "resp_1",
+        "status": "completed",
+        "output": [{**item, "status": "completed"}],
+        "model": "m",
+    }
     if is_streamed:
         translator = subject.adapter.chunks(call)
         found: list[Any] = []
         for event in (
-            {"type": "response.created", "response": {**response, "status": "in_progress", "output": []}},
-            {"type": "response.output_item.added", "output_index": 0, "item": {**item, "arguments": ""}},
-            {"type": "response.function_call_arguments.delta", "output_index": 0, "item_id": "fc_1", "delta": "{}"},
+            {
+                "type": "response.created",
+                "response": {**response, "status": "in_progress", "output": []},
+            },
+            {
+                "type": "response.output_item.added",
+                "output_index": 0,
+                "item": {**item, "arguments": ""},
+            },
+            {
+                "type": "response.function_call_arguments.delta",
+                "output_index": 0,
+                "item_id": "fc_1",
+                "delta": "{}",
+            },
             {"type": "response.output_item.done", "output_index": 0, "item": item},
             {"type": "response.completed", "response": response},
         ):
-            found += [json.loads(chunk.data) for chunk in translator.feed("", json.dumps(event).encode())]
+            found += [
+                json.loads(chunk.data) for chunk in translator.feed("", json.dumps(event).encode())
+            ]
     else:
         found = [json.loads(subject.adapter.completion(call, json.dumps(response).encode()).data)]
     calls = [call for chunk in found for choice in chunk["choices"] for call in calls_in(choice)]
-    assert [call["function"]["name"] for call in calls if call["function"].get("name")] == ["files.read"]
+    assert [call["function"]["name"] for call in calls if call["function"].get("name")] == [
+        "files.read"
+    ]
 
 
 def calls_in(choice: dict[str, Any]) -> list[dict[str, Any]]:

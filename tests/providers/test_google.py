@@ -60,7 +60,9 @@ def adapter_of(recording: Recording) -> Google:
     return vertex(project="p") if recording.provider == "vertex" else google()
 
 
-def sent(body: Mapping[str, Any], model: str = GEMINI_3, adapter: Google | None = None) -> UpstreamRequest:
+def sent(
+    body: Mapping[str, Any], model: str = GEMINI_3, adapter: Google | None = None
+) -> UpstreamRequest:
     return (adapter or google()).request(chat_call(body, model=model))
 
 
@@ -85,7 +87,12 @@ def user(*parts: Json) -> Json:
 
 
 def candidate(*parts: Json, reason: str | None = "STOP", **members: Any) -> Json:
-    return {"content": {"role": "model", "parts": list(parts)}, "finishReason": reason, "index": 0, **members}
+    return {
+        "content": {"role": "model", "parts": list(parts)},
+        "finishReason": reason,
+        "index": 0,
+        **members,
+    }
 
 
 def answer(*candidates: Json, **members: Any) -> Json:
@@ -97,17 +104,25 @@ def sse(*events: Json) -> bytes:
     return b"".join(b"data: " + json.dumps(each).encode() + b"\r\n\r\n" for each in events)
 
 
-def completed(body: Any, call: ChatCall | None = None, adapter: Google | None = None) -> ChatCompletion:
+def completed(
+    body: Any, call: ChatCall | None = None, adapter: Google | None = None
+) -> ChatCompletion:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     call = call or chat_call(HELLO, model=GEMINI_3)
     return ChatCompletion.model_validate_json((adapter or google()).completion(call, data).data)
 
 
 def streamed(
-    body: bytes, size: int | None = None, adapter: Google | None = None, n: int = 1, model: str = GEMINI_3
+    body: bytes,
+    size: int | None = None,
+    adapter: Google | None = None,
+    n: int = 1,
+    model: str = GEMINI_3,
 ) -> list[Chunk]:
     """Return the chunks of a stream that arrives in pieces of a size, as the core reads it."""
-    progress = ChatStream((adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n}, model=model)), n)
+    progress = ChatStream(
+        (adapter or google()).chunks(chat_call({**HELLO, "stream": True, "n": n}, model=model)), n
+    )
     found = [chunk for piece in pieces(body, size or len(body)) for chunk in progress.feed(piece)]
     found += progress.feed(b"")
     if progress.failure is not None:
@@ -127,7 +142,9 @@ def add(message: Json, delta: Mapping[str, Any]) -> None:
             add(message[name], value)
         elif isinstance(value, list):
             for entry in value:
-                known = next((each for each in message[name] if each["index"] == entry["index"]), None)
+                known = next(
+                    (each for each in message[name] if each["index"] == entry["index"]), None
+                )
                 message[name].append(entry) if known is None else add(known, entry)
 
 
@@ -147,7 +164,12 @@ def joined(chunks: Iterable[Chunk], index: int = 0) -> Json:
                 assert finish is None, "nothing may follow a finish reason"
                 finish = choice.finish_reason
                 add(message, delta)
-                assert chunk.content or not delta.keys() & {"content", "reasoning_content", "tool_calls", "images"}
+                assert chunk.content or not delta.keys() & {
+                    "content",
+                    "reasoning_content",
+                    "tool_calls",
+                    "images",
+                }
     assert roles[0] == "assistant"
     assert set(roles[1:]) <= {None}
     return {"message": message, "finish": finish, "usage": usage}
@@ -156,7 +178,9 @@ def joined(chunks: Iterable[Chunk], index: int = 0) -> Json:
 def read(completion: ChatCompletion) -> Json:
     """Return the same for a whole answer, with its lists numbered as in a stream."""
     choice = completion.choices[0]
-    message = {name: value for name, value in choice.message.to_dict().items() if value not in (None, "")}
+    message = {
+        name: value for name, value in choice.message.to_dict().items() if value not in (None, "")
+    }
     assert message.pop("role") == "assistant"
     extra: Any = message.get("provider_extra") or {}
     holders: list[Json] = [message, extra.get("google", {})]
@@ -174,7 +198,11 @@ def read(completion: ChatCompletion) -> Json:
 def events(recording: Recording) -> list[Json]:
     """Return the answers in a recording: one, or those of a stream, framed as events or as a list."""
     if recording.body.startswith(b"data:"):
-        return [json.loads(line[5:]) for line in recording.body.splitlines() if line.startswith(b"data:")]
+        return [
+            json.loads(line[5:])
+            for line in recording.body.splitlines()
+            if line.startswith(b"data:")
+        ]
     body = json.loads(recording.body)
     return body if isinstance(body, list) else [body]
 
@@ -205,14 +233,24 @@ def recorded_content(answers: list[Json]) -> Json:
     completion = usage.get("candidatesTokenCount", 0) + thoughts
     assert ends == ["STOP"]
     return {
-        "text": "".join(part["text"] for part in parts if "text" in part and not part.get("thought")),
+        "text": "".join(
+            part["text"] for part in parts if "text" in part and not part.get("thought")
+        ),
         "reasoning": "".join(part["text"] for part in parts if part.get("thought")),
         "calls": [
-            (part["functionCall"].get("id"), part["functionCall"]["name"], part["functionCall"].get("args", {}))
+            (
+                part["functionCall"].get("id"),
+                part["functionCall"]["name"],
+                part["functionCall"].get("args", {}),
+            )
             for part in calls
         ],
         "call_signatures": [part.get("thoughtSignature") for part in calls],
-        "signatures": [part["thoughtSignature"] for part in parts if "text" in part and "thoughtSignature" in part],
+        "signatures": [
+            part["thoughtSignature"]
+            for part in parts
+            if "text" in part and "thoughtSignature" in part
+        ],
         "beyond": [part for part in parts if part.keys() & BEYOND],
         "finish": "tool_calls" if calls else "stop",
         # Some answers lack the prompt's count, but none lacks the total.
@@ -227,8 +265,14 @@ def content_of(found: Json) -> Json:
     message, usage = found["message"], found["usage"]
     calls = message.get("tool_calls") or ()
     extra = (message.get("provider_extra") or {}).get("google", {})
-    parts = [{name: value for name, value in part.items() if name != "index"} for part in extra.get("parts", ())]
-    signed = [((each.get("extra_content") or {}).get("google") or {}).get("thought_signature") for each in calls]
+    parts = [
+        {name: value for name, value in part.items() if name != "index"}
+        for part in extra.get("parts", ())
+    ]
+    signed = [
+        ((each.get("extra_content") or {}).get("google") or {}).get("thought_signature")
+        for each in calls
+    ]
     return {
         "text": message.get("content") or "",
         "reasoning": message.get("reasoning_content") or "",
@@ -245,7 +289,9 @@ def content_of(found: Json) -> Json:
         "beyond": parts,
         "finish": found["finish"],
         "usage": (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]),
-        "reasoning_tokens": (usage.get("completion_tokens_details") or {}).get("reasoning_tokens", 0),
+        "reasoning_tokens": (usage.get("completion_tokens_details") or {}).get(
+            "reasoning_tokens", 0
+        ),
         "cached_tokens": (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0),
     }
 
@@ -256,7 +302,11 @@ def test_a_recorded_answer_keeps_its_content(recording: Recording) -> None:
     found = completed(recording.body, adapter=adapter_of(recording))
     recorded = events(recording)
     assert content_of(read(found)) == recorded_content(recorded)
-    assert (found.id, found.created, found.model) == (recorded[0]["responseId"], 1700000000, HELLO["model"])
+    assert (found.id, found.created, found.model) == (
+        recorded[0]["responseId"],
+        1700000000,
+        HELLO["model"],
+    )
     extra = (found.choices[0].message.model_extra or {}).get("provider_extra", {}).get("google", {})
     for name in ("groundingMetadata", "citationMetadata", "urlContextMetadata"):
         assert extra.get(name) == (recorded[0]["candidates"][0].get(name) or None)
@@ -309,15 +359,26 @@ def test_the_result_agrees_with_googles_sdk(recording: Recording) -> None:
 
 @for_each(recordings("gemini", lambda each: each.status != 200))
 def test_a_recorded_error_has_its_kind(recording: Recording) -> None:
-    kinds = {400: ErrorKind.INVALID_REQUEST, 404: ErrorKind.MODEL_NOT_FOUND, 429: ErrorKind.RATE_LIMIT}
+    kinds = {
+        400: ErrorKind.INVALID_REQUEST,
+        404: ErrorKind.MODEL_NOT_FOUND,
+        429: ErrorKind.RATE_LIMIT,
+    }
     (recorded,) = events(recording)
     error = google().error(recording.status, recording.headers, recording.body)
     assert error.kind is kinds[recording.status]
-    assert (error.message, error.type) == (recorded["error"]["message"], recorded["error"]["status"])
+    assert (error.message, error.type) == (
+        recorded["error"]["message"],
+        recorded["error"]["status"],
+    )
     assert error.retry_after == (48.0 if recording.status == 429 else None)
 
 
-@for_each(recordings("gemini", lambda each: each.status == 200 and "UNEXPECTED_TOOL_CALL" in str(each.response)))
+@for_each(
+    recordings(
+        "gemini", lambda each: each.status == 200 and "UNEXPECTED_TOOL_CALL" in str(each.response)
+    )
+)
 def test_a_call_of_an_undeclared_tool_is_a_bad_response(recording: Recording) -> None:
     """Another provider, or a second try, may give a better answer."""
     with pytest.raises(ProviderError, match="undeclared function") as caught:
@@ -345,7 +406,9 @@ def tidy(value: Any) -> Any:
     for key, each in value.items():
         name = _SCHEMAS.get(key) or re.sub("_([a-z])", lambda match: match[1].upper(), key)
         if name in ("schema", "parameters"):
-            found[name] = json.loads(re.sub(r'("type": )("[A-Z]+")', lambda m: m[1] + m[2].lower(), json.dumps(each)))
+            found[name] = json.loads(
+                re.sub(r'("type": )("[A-Z]+")', lambda m: m[1] + m[2].lower(), json.dumps(each))
+            )
         else:
             found[name] = each if name in OPAQUE else tidy(each)
     return found
@@ -431,10 +494,14 @@ def normal(body: Json, *leave_out: Callable[[Json], None]) -> Json:
         function(found)
     found["contents"] = turns(found)
     parts = found.pop("systemInstruction", {}).get("parts", [])
-    found["system"] = [part["text"] for part in (parts if isinstance(parts, list) else [parts]) if part["text"]]
+    found["system"] = [
+        part["text"] for part in (parts if isinstance(parts, list) else [parts]) if part["text"]
+    ]
     tools = found.pop("tools", ())
     declared = [function for tool in tools for function in tool.get("functionDeclarations", ())]
-    found["functions"] = [{name: value for name, value in each.items() if value} for each in declared]
+    found["functions"] = [
+        {name: value for name, value in each.items() if value} for each in declared
+    ]
     found["builtIn"] = [tool for tool in tools if "functionDeclarations" not in tool]
     if calling := found.get("toolConfig", {}).get("functionCallingConfig"):
         calling["mode"] = calling["mode"].upper()
@@ -445,7 +512,11 @@ def as_openai(body: Json, stream: bool) -> Json:
     """Translate a recorded request of Gemini's into the equivalent OpenAI request."""
     body = tidy(body)
     settings = dict(body.get("generationConfig", {}))
-    names = {"maxOutputTokens": "max_completion_tokens", "stopSequences": "stop", "responseLogprobs": "logprobs"}
+    names = {
+        "maxOutputTokens": "max_completion_tokens",
+        "stopSequences": "stop",
+        "responseLogprobs": "logprobs",
+    }
     names["logprobs"] = "top_logprobs"
     asked: Json = {"model": "m", "messages": list(messages_of(body)), "stream": stream}
     if modalities := settings.pop("responseModalities", None):
@@ -453,11 +524,16 @@ def as_openai(body: Json, stream: bool) -> Json:
     kind, schema = settings.pop("responseMimeType", None), settings.pop("schema", None)
     if schema is not None:
         assert kind == "application/json"
-        asked["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        asked["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema},
+        }
     elif kind == "application/json":
         asked["response_format"] = {"type": "json_object"}
     asked |= {names.get(name, name): value for name, value in settings.items()}
-    asked |= {name: body[name] for name in ("safetySettings", "cachedContent", "labels") if name in body}
+    asked |= {
+        name: body[name] for name in ("safetySettings", "cachedContent", "labels") if name in body
+    }
     tooling = dict(body.get("toolConfig", {}))
     mode = tooling.pop("functionCallingConfig", {}).get("mode", "").upper()
     if tooling:
@@ -468,7 +544,11 @@ def as_openai(body: Json, stream: bool) -> Json:
     tools: list[Json] = []
     for tool in body.get("tools", ()):
         for declared in tool.get("functionDeclarations", ()):
-            function = {name: declared[name] for name in ("name", "description", "parameters") if name in declared}
+            function = {
+                name: declared[name]
+                for name in ("name", "description", "parameters")
+                if name in declared
+            }
             tools.append({"type": "function", "function": function | strict})
         tools += [tool] if "functionDeclarations" not in tool else []
     return asked | ({"tools": tools} if tools else {})
@@ -489,11 +569,17 @@ def messages_of(body: Json) -> Iterator[Json]:
             if (result := part.get("functionResponse")) is None:
                 rest.append(content_part(part))
                 continue
-            known = result.get("id") or next(each for each, name in pending if name == result["name"])
+            known = result.get("id") or next(
+                each for each, name in pending if name == result["name"]
+            )
             pending = [each for each in pending if each[0] != known]
             text = {"type": "text", "text": json.dumps(result["response"])}
             shown = [content_part(each) for each in result.get("parts", ())]
-            yield {"role": "tool", "tool_call_id": known, "content": [text, *shown] if shown else text["text"]}
+            yield {
+                "role": "tool",
+                "tool_call_id": known,
+                "content": [text, *shown] if shown else text["text"],
+            }
         if rest:
             yield {"role": "user", "content": rest}
 
@@ -505,10 +591,16 @@ def model_turn(parts: list[Json], number: int) -> tuple[Json, list[tuple[str, st
     calls: list[Json] = []
     for part in parts:
         if part.get("thought"):
-            message["reasoning_content"] = message.get("reasoning_content", "") + part.get("text", "")
+            message["reasoning_content"] = message.get("reasoning_content", "") + part.get(
+                "text", ""
+            )
         elif (call := part.get("functionCall")) is not None:
             function = {"name": call["name"], "arguments": json.dumps(call.get("args", {}))}
-            each = {"id": call.get("id") or f"made{number}_{len(calls)}", "type": "function", "function": function}
+            each = {
+                "id": call.get("id") or f"made{number}_{len(calls)}",
+                "type": "function",
+                "function": function,
+            }
             if "thoughtSignature" in part:
                 each["extra_content"] = {"google": {"thought_signature": part["thoughtSignature"]}}
             calls.append(each)
@@ -520,7 +612,9 @@ def model_turn(parts: list[Json], number: int) -> tuple[Json, list[tuple[str, st
             extra["parts"].append({"index": len(extra["parts"]), **part})
     if calls:
         message |= {"tool_calls": calls, "content": message["content"] or None}
-    return {**message, "provider_extra": {"google": extra}}, [(each["id"], each["function"]["name"]) for each in calls]
+    return {**message, "provider_extra": {"google": extra}}, [
+        (each["id"], each["function"]["name"]) for each in calls
+    ]
 
 
 def content_part(part: Json) -> Json:
@@ -528,11 +622,17 @@ def content_part(part: Json) -> Json:
         return {"type": "text", "text": part["text"]}
     if (file := part.get("fileData")) is not None:
         extension = mimetypes.guess_extension(file["mimeType"]) or ".wav"
-        return {"type": "file", "file": {"file_id": file["fileUri"], "filename": f"name{extension}"}}
+        return {
+            "type": "file",
+            "file": {"file_id": file["fileUri"], "filename": f"name{extension}"},
+        }
     mime, data = part["inlineData"]["mimeType"], part["inlineData"]["data"]
     uri = f"data:{mime};base64,{data}"
     if mime in ("audio/wav", "audio/mpeg"):
-        return {"type": "input_audio", "input_audio": {"data": data, "format": {"audio/mpeg": "mp3"}.get(mime, "wav")}}
+        return {
+            "type": "input_audio",
+            "input_audio": {"data": data, "format": {"audio/mpeg": "mp3"}.get(mime, "wav")},
+        }
     kind = mime.partition("/")[0]
     if kind in ("image", "video"):
         return {"type": f"{kind}_url", f"{kind}_url": {"url": uri}}
@@ -564,14 +664,18 @@ OWN_PARAMETERS = {
     "thinking_config": st.fixed_dictionaries(
         {}, optional={"thinking_budget": st.integers(-1, 8192), "include_thoughts": st.booleans()}
     ),
-    "safety_settings": st.just([{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]),
+    "safety_settings": st.just(
+        [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
+    ),
     "cachedContent": st.just("cachedContents/it"),
     "modalities": st.sampled_from([["text"], ["image", "text"], ["text", "audio"], None]),
     "web_search_options": st.just({}),
 }
 
 
-def request_or_error(body: Json, model: str, adapter: Google) -> UpstreamRequest | Unsupported | RequestError:
+def request_or_error(
+    body: Json, model: str, adapter: Google
+) -> UpstreamRequest | Unsupported | RequestError:
     """Return the request that is sent, or the error for which none is."""
     try:
         return sent(body, model, adapter)
@@ -580,9 +684,19 @@ def request_or_error(body: Json, model: str, adapter: Google) -> UpstreamRequest
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(chat_requests(also=OWN_PARAMETERS), st.sampled_from([GEMINI_2, GEMINI_25, GEMINI_3]), st.booleans())
-def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json, model: str, on_vertex: bool) -> None:
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    chat_requests(also=OWN_PARAMETERS),
+    st.sampled_from([GEMINI_2, GEMINI_25, GEMINI_3]),
+    st.booleans(),
+)
+def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(
+    body: Json, model: str, on_vertex: bool
+) -> None:
     """SR-001, SR-026: dropped parameters are reported."""
     adapter = vertex(project="p") if on_vertex else google()
     request = request_or_error(body, model, adapter)
@@ -594,13 +708,16 @@ def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json, 
     turns_sent = check_gemini(asked)
     assert turns_sent
     assert all(content.parts and content.role in ("user", "model") for content in turns_sent)
-    assert [turn.role for turn in turns_sent].count("model") <= [one["role"] for one in body["messages"]].count(
-        "assistant"
-    )
+    assert [turn.role for turn in turns_sent].count("model") <= [
+        one["role"] for one in body["messages"]
+    ].count("assistant")
     assert set(request.dropped) <= body.keys()
     assert KEY not in request.url
     results = [
-        part.function_response for content in turns_sent for part in content.parts or () if part.function_response
+        part.function_response
+        for content in turns_sent
+        for part in content.parts or ()
+        if part.function_response
     ]
     assert len(results) == [message["role"] for message in body["messages"]].count("tool")
 
@@ -633,8 +750,14 @@ def test_the_url_contains_the_model_and_never_the_key(base_url: str) -> None:
 
 
 def test_a_configured_address_or_version_is_kept() -> None:
-    assert google(base_url="https://proxy.example/gemini/v1alpha").base_url == "https://proxy.example/gemini/v1alpha"
-    assert google(base_url="https://proxy.example/gemini").base_url == "https://proxy.example/gemini/v1beta"
+    assert (
+        google(base_url="https://proxy.example/gemini/v1alpha").base_url
+        == "https://proxy.example/gemini/v1alpha"
+    )
+    assert (
+        google(base_url="https://proxy.example/gemini").base_url
+        == "https://proxy.example/gemini/v1beta"
+    )
     assert sent(HELLO, "tunedModels/mine").url.endswith("/v1beta/tunedModels/mine:generateContent")
     assert sent(HELLO, "odd?key=x").url.endswith("/models/odd%3Fkey%3Dx:generateContent")
 
@@ -664,7 +787,10 @@ def test_vertex_ai_with_a_project_uses_its_location_and_a_token(location: str, h
 
 def test_vertex_ai_without_a_project_uses_express_mode() -> None:
     request = sent(HELLO, GEMINI_25, vertex())
-    assert request.url == f"https://aiplatform.googleapis.com/v1/publishers/google/models/{GEMINI_25}:generateContent"
+    assert (
+        request.url
+        == f"https://aiplatform.googleapis.com/v1/publishers/google/models/{GEMINI_25}:generateContent"
+    )
     assert request.headers["x-goog-api-key"] == KEY
     assert "authorization" not in request.headers
     proxied = vertex(base_url="https://proxy.example/v1/projects/p/locations/l/publishers/google/")
@@ -676,7 +802,10 @@ def test_models_for_content_and_embeddings_are_listed() -> None:
     adapter = google()
     assert isinstance(adapter, Discovers)
     listed = [
-        {"name": "models/gemini-2.5-flash", "supportedGenerationMethods": ["generateContent", "countTokens"]},
+        {
+            "name": "models/gemini-2.5-flash",
+            "supportedGenerationMethods": ["generateContent", "countTokens"],
+        },
         {"name": "models/gemini-embedding-001", "supportedGenerationMethods": ["embedContent"]},
         {"name": "models/veo", "displayName": "Veo"},
     ]
@@ -695,7 +824,9 @@ def test_vertex_ai_lists_googles_gemini_models() -> None:
     assert adapter.models(json.dumps(body).encode()) == {name: name for name in listed}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": 1}', b"\xff", b"<html>"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"models": [{}]}', b'{"models": 1}', b"\xff", b"<html>"]
+)
 def test_an_invalid_list_of_models_is_a_bad_response(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         google().models(body)
@@ -726,12 +857,22 @@ def test_parameters_get_geminis_names() -> None:
         "temperature": 0.5, "topP": 0.9, "seed": 7, "frequencyPenalty": 0.1, "presencePenalty": -0.2,
         "stopSequences": ["END"], "maxOutputTokens": 5, "candidateCount": 2, "responseLogprobs": True, "logprobs": 3,
     }  # fmt: skip
-    assert config(stop=["a", "b"], max_tokens=9) == {"stopSequences": ["a", "b"], "maxOutputTokens": 9}
+    assert config(stop=["a", "b"], max_tokens=9) == {
+        "stopSequences": ["a", "b"],
+        "maxOutputTokens": 9,
+    }
 
 
 @pytest.mark.parametrize(
     "model",
-    [GEMINI_25, GEMINI_3, "gemini-2.5-pro", "gemini-2.0-flash-thinking-exp", "gemini-flash-latest", "gemma-3-27b-it"],
+    [
+        GEMINI_25,
+        GEMINI_3,
+        "gemini-2.5-pro",
+        "gemini-2.0-flash-thinking-exp",
+        "gemini-flash-latest",
+        "gemma-3-27b-it",
+    ],
 )
 def test_penalties_are_dropped_for_models_without_them(model: str) -> None:
     """They reject the whole request: "Penalty is not enabled for models/…"."""
@@ -751,25 +892,55 @@ def test_a_plain_request_contains_nothing_that_was_not_requested() -> None:
     """SR-025, SR-027."""
     hello = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
     assert native() == hello
-    assert native(temperature=None, tools=None, thinking_config=None, user=None, n=1, logprobs=False) == hello
+    assert (
+        native(temperature=None, tools=None, thinking_config=None, user=None, n=1, logprobs=False)
+        == hello
+    )
 
 
 def test_geminis_own_parameters_are_accepted_in_both_spellings() -> None:
     """SR-026: also in `extra_body.google`, as at Google's OpenAI-compatible endpoint. The top level wins."""
     safety = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
-    one = native(top_k=40, safetySettings=safety, cached_content="cachedContents/a", mediaResolution="X", labels={})
+    one = native(
+        top_k=40,
+        safetySettings=safety,
+        cached_content="cachedContents/a",
+        mediaResolution="X",
+        labels={},
+    )
     assert one["generationConfig"] == {"topK": 40, "mediaResolution": "X"}
     assert (one["safetySettings"], one["cachedContent"]) == (safety, "cachedContents/a")
-    theirs = {"google": {"thinking_config": {"include_thoughts": True}, "cached_content": "cachedContents/b"}}
-    two = native(extra_body=theirs, cachedContent="cachedContents/c", labels={"team": "a"}, service_tier="flex")
+    theirs = {
+        "google": {
+            "thinking_config": {"include_thoughts": True},
+            "cached_content": "cachedContents/b",
+        }
+    }
+    two = native(
+        extra_body=theirs,
+        cachedContent="cachedContents/c",
+        labels={"team": "a"},
+        service_tier="flex",
+    )
     assert two["generationConfig"] == {"thinkingConfig": {"includeThoughts": True}}
-    assert (two["cachedContent"], two["labels"], two["serviceTier"]) == ("cachedContents/c", {"team": "a"}, "flex")
+    assert (two["cachedContent"], two["labels"], two["serviceTier"]) == (
+        "cachedContents/c",
+        {"team": "a"},
+        "flex",
+    )
     with pytest.raises(RequestError, match="'thinkingConfig': expected an object"):
         native(thinking_config=5)
 
 
 def test_unsupported_parameters_are_reported_as_dropped() -> None:
-    body = {**HELLO, "logit_bias": {"1": 2}, "parallel_tool_calls": False, "user": "me", "metadata": None, "store": 0}
+    body = {
+        **HELLO,
+        "logit_bias": {"1": 2},
+        "parallel_tool_calls": False,
+        "user": "me",
+        "metadata": None,
+        "store": 0,
+    }
     request = sent(body)
     assert json.loads(request.content).keys() == {"contents"}
     assert request.dropped == ("logit_bias", "parallel_tool_calls", "store", "user")
@@ -798,16 +969,31 @@ def test_unsupported_features_are_rejected_before_a_request(members: Json, param
 def test_configured_settings_are_defaults() -> None:
     """K-11, K-12, SR-117: the request's own values win."""
     safety = [{"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "threshold": "BLOCK_ONLY_HIGH"}]
-    adapter = google(safety_settings=safety, thinking_config={"thinkingBudget": 1024, "includeThoughts": True})
+    adapter = google(
+        safety_settings=safety, thinking_config={"thinkingBudget": 1024, "includeThoughts": True}
+    )
     body = native(GEMINI_25, adapter)
     assert body["safetySettings"] == safety
-    assert body["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 1024, "includeThoughts": True}
-    own = native(GEMINI_25, adapter, thinkingConfig={"thinkingBudget": 0}, safety_settings=[{"category": "X"}])
-    assert own["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 0, "includeThoughts": True}
+    assert body["generationConfig"]["thinkingConfig"] == {
+        "thinkingBudget": 1024,
+        "includeThoughts": True,
+    }
+    own = native(
+        GEMINI_25,
+        adapter,
+        thinkingConfig={"thinkingBudget": 0},
+        safety_settings=[{"category": "X"}],
+    )
+    assert own["generationConfig"]["thinkingConfig"] == {
+        "thinkingBudget": 0,
+        "includeThoughts": True,
+    }
     assert own["safetySettings"] == [{"category": "X"}]
     level = config(GEMINI_3, adapter, reasoning_effort="low")
     assert level["thinkingConfig"] == {"thinkingLevel": "low", "includeThoughts": True}
-    assert config(GEMINI_2, adapter) == {}, "a model without thinking would reject the configuration"
+    assert config(GEMINI_2, adapter) == {}, (
+        "a model without thinking would reject the configuration"
+    )
 
 
 @pytest.mark.parametrize(
@@ -828,7 +1014,9 @@ def test_configured_settings_are_defaults() -> None:
         ("gemini-flash-latest", "high", {"thinkingLevel": "high", "includeThoughts": True}),
     ],
 )
-def test_reasoning_effort_becomes_a_budget_or_a_level(model: str, effort: str, thinking: Json) -> None:
+def test_reasoning_effort_becomes_a_budget_or_a_level(
+    model: str, effort: str, thinking: Json
+) -> None:
     """SR-023: as at Google's OpenAI-compatible endpoint, and with a summary of the thoughts."""
     assert config(model, reasoning_effort=effort)["thinkingConfig"] == thinking
 
@@ -841,18 +1029,37 @@ def test_a_model_without_thinking_gets_no_thinking_config() -> None:
 
 def test_response_format() -> None:
     """`const` becomes an `enum` of one value, because Gemini ignores it."""
-    schema = {"type": "object", "properties": {"a": {"const": "x"}, "const": {"type": "string"}}, "required": ["a"]}
-    wanted = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema, "strict": True}}
-    asked = {"type": "object", "properties": {"a": {"enum": ["x"]}, "const": {"type": "string"}}, "required": ["a"]}
-    assert config(response_format=wanted) == {"responseMimeType": "application/json", "responseJsonSchema": asked}
-    assert config(response_format={"type": "json_object"}) == {"responseMimeType": "application/json"}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"const": "x"}, "const": {"type": "string"}},
+        "required": ["a"],
+    }
+    wanted = {
+        "type": "json_schema",
+        "json_schema": {"name": "it", "schema": schema, "strict": True},
+    }
+    asked = {
+        "type": "object",
+        "properties": {"a": {"enum": ["x"]}, "const": {"type": "string"}},
+        "required": ["a"],
+    }
+    assert config(response_format=wanted) == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": asked,
+    }
+    assert config(response_format={"type": "json_object"}) == {
+        "responseMimeType": "application/json"
+    }
     assert "generationConfig" not in native(response_format={"type": "text"})
 
 
 # Tools --------------------------------------------------------------------------------------------------------------
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-WEATHER: Json = {"type": "function", "function": {"name": "weather", "parameters": CITY, "description": "Sky"}}
+WEATHER: Json = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": CITY, "description": "Sky"},
+}
 TIME: Json = {"type": "function", "function": {"name": "time", "parameters": {}}}
 
 
@@ -876,7 +1083,10 @@ def test_json_beside_functions_before_gemini_3_is_the_call_of_one_more_function(
 
 def test_the_call_of_the_answer_function_is_the_answer() -> None:
     request = {**HELLO, "tools": [TIME], "response_format": SCHEMA_FORMAT}
-    part = {"functionCall": {"name": "answer_in_json", "args": {"city": "Rome"}}, "thoughtSignature": "S"}
+    part = {
+        "functionCall": {"name": "answer_in_json", "args": {"city": "Rome"}},
+        "thoughtSignature": "S",
+    }
     whole = read(completed(answer(candidate(part)), chat_call(request, model=GEMINI_25)))
     assert (whole["message"]["content"], whole["finish"]) == ('{"city":"Rome"}', "stop")
     assert joined(streamed(sse(answer(candidate(part))), model=GEMINI_25)) == whole
@@ -906,7 +1116,10 @@ def test_json_beside_other_tools_before_gemini_3(members: Json, expected: str) -
 
 def test_json_beside_functions_is_native_from_gemini_3_on() -> None:
     body = native(GEMINI_3, tools=[TIME], response_format=SCHEMA_FORMAT)
-    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": CITY}
+    assert body["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": CITY,
+    }
     assert body["tools"] == [{"functionDeclarations": [{"name": "time"}]}]
 
 
@@ -914,11 +1127,20 @@ def test_json_beside_functions_is_native_from_gemini_3_on() -> None:
     ("schema", "expected"),
     [
         (
-            {"properties": {"p": {"$ref": "#/$defs/P", "description": "which"}}, "$defs": {"P": CITY}},
-            {"properties": {"p": {"anyOf": [{"$ref": "#/$defs/P"}], "description": "which"}}, "$defs": {"P": CITY}},
+            {
+                "properties": {"p": {"$ref": "#/$defs/P", "description": "which"}},
+                "$defs": {"P": CITY},
+            },
+            {
+                "properties": {"p": {"anyOf": [{"$ref": "#/$defs/P"}], "description": "which"}},
+                "$defs": {"P": CITY},
+            },
         ),
         (
-            {"properties": {"p": {"$ref": "#/$defs/P", "anyOf": [], "title": "T"}}, "$defs": {"P": CITY}},
+            {
+                "properties": {"p": {"$ref": "#/$defs/P", "anyOf": [], "title": "T"}},
+                "$defs": {"P": CITY},
+            },
             {"properties": {"p": {"$ref": "#/$defs/P"}}, "$defs": {"P": CITY}},
         ),
         # The keyword of older drafts.
@@ -948,7 +1170,9 @@ def test_nothing_is_beside_a_reference_in_a_schema(schema: Json, expected: Json)
     assert body["generationConfig"]["responseJsonSchema"] == expected
 
 
-@pytest.mark.parametrize("text", ['{"a": [{"$ref": "#/x"}]}', '{"a": {"\\u0024ref": "b"}}', '{"a": "see $ref"}'])
+@pytest.mark.parametrize(
+    "text", ['{"a": [{"$ref": "#/x"}]}', '{"a": {"\\u0024ref": "b"}}', '{"a": "see $ref"}']
+)
 def test_a_result_with_a_reference_is_sent_as_text(text: str) -> None:
     """Gemini takes `$ref` for a reference to the result's media, and rejects others."""
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
@@ -986,7 +1210,11 @@ def test_functions_are_declared_with_their_json_schema() -> None:
         ("none", {"mode": "NONE"}, ["weather", "time"]),
         ("required", {"mode": "ANY"}, ["weather", "time"]),
         (TIME, {"mode": "ANY", "allowedFunctionNames": ["time"]}, ["weather", "time"]),
-        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [TIME]}}, {"mode": "AUTO"}, ["time"]),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [TIME]}},
+            {"mode": "AUTO"},
+            ["time"],
+        ),
         (
             {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [TIME]}},
             {"mode": "ANY", "allowedFunctionNames": ["time"]},
@@ -1001,7 +1229,10 @@ def test_tool_choice(choice: Any, calling: Json | None, names: list[str]) -> Non
 
 
 def test_an_invalid_tool_choice_is_a_request_error() -> None:
-    without_names = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"function": {}}]}}
+    without_names = {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": [{"function": {}}]},
+    }
     with pytest.raises(RequestError, match="tool_choice"):
         native(tools=[WEATHER], tool_choice=without_names)
 
@@ -1020,14 +1251,27 @@ def test_strict_functions_use_validated_mode() -> None:
 
 def test_built_in_tools_are_combined_with_functions() -> None:
     own = {"includeServerSideToolInvocations": True}
-    body = native(tools=[{"google_search": {}}, WEATHER], tool_choice="auto", web_search_options={}, tool_config=own)
-    assert [list(tool) for tool in body["tools"]] == [["google_search"], ["googleSearch"], ["functionDeclarations"]]
+    body = native(
+        tools=[{"google_search": {}}, WEATHER],
+        tool_choice="auto",
+        web_search_options={},
+        tool_config=own,
+    )
+    assert [list(tool) for tool in body["tools"]] == [
+        ["google_search"],
+        ["googleSearch"],
+        ["functionDeclarations"],
+    ]
     assert body["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}, **own}
 
 
-def call(id: str, name: str = "weather", arguments: str = '{"city": "Paris"}', signature: str = "") -> Json:
+def call(
+    id: str, name: str = "weather", arguments: str = '{"city": "Paris"}', signature: str = ""
+) -> Json:
     made: Json = {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
-    return made | ({"extra_content": {"google": {"thought_signature": signature}}} if signature else {})
+    return made | (
+        {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
+    )
 
 
 def result(id: str, content: Any, **members: Any) -> Json:
@@ -1038,7 +1282,11 @@ def test_results_are_grouped_and_get_their_functions_names() -> None:
     """SR-032, SR-040: names are found by the ids of earlier calls, and each result becomes an object."""
     turns_sent = contents(
         HELLO["messages"][0],
-        {"role": "assistant", "content": None, "tool_calls": [call("a", signature=SIGNED), call("b", "time", "")]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [call("a", signature=SIGNED), call("b", "time", "")],
+        },
         result("b", "12:00"),
         result("a", [{"type": "text", "text": '{"sky": "blue"}'}]),
         {"role": "user", "content": "And?"},
@@ -1049,7 +1297,10 @@ def test_results_are_grouped_and_get_their_functions_names() -> None:
         {
             "role": "model",
             "parts": [
-                {"functionCall": {"name": "weather", "args": {"city": "Paris"}, "id": "a"}, "thoughtSignature": SIGNED},
+                {
+                    "functionCall": {"name": "weather", "args": {"city": "Paris"}, "id": "a"},
+                    "thoughtSignature": SIGNED,
+                },
                 {"functionCall": {"name": "time", "args": {}, "id": "b"}},
             ],
         },
@@ -1062,17 +1313,23 @@ def test_results_are_grouped_and_get_their_functions_names() -> None:
         },
         {"role": "user", "parts": [{"text": "And?"}]},
         {"role": "model", "parts": [{"text": "So."}]},
-        {"role": "user", "parts": [{"functionResponse": {"name": "older", "response": {"output": "[4]"}}}]},
+        {
+            "role": "user",
+            "parts": [{"functionResponse": {"name": "older", "response": {"output": "[4]"}}}],
+        },
     ]
 
 
 @pytest.mark.parametrize(
-    ("model", "signature"), [(GEMINI_3, UNSIGNED), ("gemini-pro-latest", UNSIGNED), (GEMINI_25, None), (GEMINI_2, None)]
+    ("model", "signature"),
+    [(GEMINI_3, UNSIGNED), ("gemini-pro-latest", UNSIGNED), (GEMINI_25, None), (GEMINI_2, None)],
 )
 def test_calls_without_a_signature(model: str, signature: str | None) -> None:
     """From Gemini 3 on, the first call of a turn needs a signature; Google defines a placeholder for a missing one."""
     asked = {"role": "assistant", "tool_calls": [call("a"), call("b")]}
-    turns_sent = contents(HELLO["messages"][0], asked, result("a", "1"), result("b", "2"), model=model)
+    turns_sent = contents(
+        HELLO["messages"][0], asked, result("a", "1"), result("b", "2"), model=model
+    )
     assert [part.get("thoughtSignature") for part in turns_sent[1]["parts"]] == [signature, None]
 
 
@@ -1123,18 +1380,31 @@ def test_a_result_without_its_call_is_left_to_other_providers() -> None:
 def test_request_does_not_modify_the_call(adapter: Google) -> None:
     """Everything that is rewritten for Gemini is part of this request: schemas, signatures and kept parts."""
     schema = {"type": "object", "properties": {"a": {"const": "x"}}}
-    extra = {"google": {"thought_signature": SIGNED, "parts": [{"index": 0, "executableCode": {"code": "1"}}]}}
+    extra = {
+        "google": {
+            "thought_signature": SIGNED,
+            "parts": [{"index": 0, "executableCode": {"code": "1"}}],
+        }
+    }
     asked = chat_call(
         {
             **HELLO,
             "messages": [
                 *HELLO["messages"],
-                {"role": "assistant", "content": "So", "provider_extra": extra, "tool_calls": [call("a"), call("b")]},
+                {
+                    "role": "assistant",
+                    "content": "So",
+                    "provider_extra": extra,
+                    "tool_calls": [call("a"), call("b")],
+                },
                 result("a", "1"),
                 result("b", '{"b": 2}'),
             ],
             "tools": [{"type": "function", "function": {"name": "weather", "parameters": schema}}],
-            "response_format": {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}},
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "it", "schema": schema},
+            },
             "extra_body": {"google": {"thinking_config": {"include_thoughts": True}}},
             "tool_config": {"retrieval_config": {}},
         },
@@ -1187,7 +1457,10 @@ def test_no_turn_has_an_empty_text() -> None:
 
 def test_gemma_gets_system_messages_as_a_user_turn() -> None:
     """SR-041: versions before the fourth accept no system instruction."""
-    both = [{"role": "user", "parts": [{"text": "Be."}]}, {"role": "user", "parts": [{"text": "Hello"}]}]
+    both = [
+        {"role": "user", "parts": [{"text": "Be."}]},
+        {"role": "user", "parts": [{"text": "Hello"}]},
+    ]
     messages = [{"role": "system", "content": "Be."}, *HELLO["messages"]]
     assert native("gemma-3-27b-it", messages=messages) == {"contents": both}
     assert "systemInstruction" in native("gemma-4-31b-it", messages=messages)
@@ -1210,7 +1483,13 @@ WAV_DATA = base64.b64encode(WAV).decode()
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
-        ({"type": "image_url", "image_url": {"url": data_uri("image/png", PNG), "detail": "low"}}, PNG_BLOB),
+        (
+            {
+                "type": "image_url",
+                "image_url": {"url": data_uri("image/png", PNG), "detail": "low"},
+            },
+            PNG_BLOB,
+        ),
         ({"type": "image_url", "image_url": data_uri("image/png", PNG)}, PNG_BLOB),
         (
             {"type": "image_url", "image_url": {"url": "data:;base64,/9j/"}},
@@ -1225,7 +1504,10 @@ WAV_DATA = base64.b64encode(WAV).decode()
             {"inlineData": {"mimeType": "audio/mpeg", "data": "SUQz"}},
         ),
         (
-            {"type": "file", "file": {"filename": "a.pdf", "file_data": base64.b64encode(PDF).decode()}},
+            {
+                "type": "file",
+                "file": {"filename": "a.pdf", "file_data": base64.b64encode(PDF).decode()},
+            },
             {"inlineData": {"mimeType": "application/pdf", "data": base64.b64encode(PDF).decode()}},
         ),
         (
@@ -1257,12 +1539,14 @@ WAV_DATA = base64.b64encode(WAV).decode()
 )
 def test_content_parts(part: Json, expected: Json) -> None:
     """SR-034 … SR-038."""
-    assert contents(user({"type": "text", "text": "What?"}, {"type": "text", "text": ""}, part)) == [
-        {"role": "user", "parts": [{"text": "What?"}, expected]}
-    ]
+    assert contents(
+        user({"type": "text", "text": "What?"}, {"type": "text", "text": ""}, part)
+    ) == [{"role": "user", "parts": [{"text": "What?"}, expected]}]
 
 
-@pytest.mark.parametrize("part", [{"type": "file", "file": {"file_id": "file-abc"}}, {"type": "hologram"}])
+@pytest.mark.parametrize(
+    "part", [{"type": "file", "file": {"file_id": "file-abc"}}, {"type": "hologram"}]
+)
 def test_unknown_content_is_unsupported(part: Json) -> None:
     with pytest.raises(Unsupported) as caught:
         contents(user({"type": "text", "text": "What?"}, part))
@@ -1294,12 +1578,16 @@ def again(answer: Json, model: str = GEMINI_3, *, keep: bool = True) -> list[Jso
     """Return the parts that Gemini gets if the client sends its answer back, with or without the extra members."""
     message = {name: value for name, value in answer["message"].items() if name != "index"}
     if not keep:
-        message = {name: value for name, value in message.items() if name in ("content", "tool_calls")}
+        message = {
+            name: value for name, value in message.items() if name in ("content", "tool_calls")
+        }
         for each in message.get("tool_calls", ()):
             each.pop("extra_content", None)
     calls = message.get("tool_calls", ())
     results = [result(each["id"], "4") for each in calls]
-    turns_sent = contents(HELLO["messages"][0], {"role": "assistant", **message}, *results, model=model)
+    turns_sent = contents(
+        HELLO["messages"][0], {"role": "assistant", **message}, *results, model=model
+    )
     return list(turns_sent[1]["parts"]) if len(turns_sent) > 1 else []
 
 
@@ -1307,13 +1595,21 @@ def again(answer: Json, model: str = GEMINI_3, *, keep: bool = True) -> list[Jso
 def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
     """Except that texts are joined and keep their last signature, thoughts are left out, and ids may be generated."""
     recorded = events(recording)
-    parts = [part for each in recorded for part in each["candidates"][0]["content"].get("parts", ())]
+    parts = [
+        part for each in recorded for part in each["candidates"][0]["content"].get("parts", ())
+    ]
     texts = [part for part in parts if "text" in part and not part.get("thought")]
-    signatures = [part["thoughtSignature"] for part in parts if "text" in part and "thoughtSignature" in part]
+    signatures = [
+        part["thoughtSignature"] for part in parts if "text" in part and "thoughtSignature" in part
+    ]
     text: Json = {"text": "".join(part["text"] for part in texts)}
     text |= {"thoughtSignature": signatures[-1]} if signatures else {}
     calls = [part for part in parts if "functionCall" in part]
-    expected = [part for part in parts if part.keys() & BEYOND] + ([text] if text != {"text": ""} else []) + calls
+    expected = (
+        [part for part in parts if part.keys() & BEYOND]
+        + ([text] if text != {"text": ""} else [])
+        + calls
+    )
     if recording.stream:
         received = joined(streamed(framed(recording), model=recording.model))
     else:
@@ -1331,14 +1627,18 @@ def test_an_answer_is_sent_back_without_the_extra_members() -> None:
     thought: Json = {"text": "Hm.", "thought": True}
     asked = {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": SIGNED}
     code = {"executableCode": {"language": "PYTHON", "code": "1"}}
-    found = again(read(completed(answer(candidate(thought, code, {"text": "So"}, asked)))), keep=False)
+    found = again(
+        read(completed(answer(candidate(thought, code, {"text": "So"}, asked)))), keep=False
+    )
     assert found[0] == {"text": "So"}
     assert found[1]["functionCall"]["name"] == "weather"
     assert found[1]["thoughtSignature"] == UNSIGNED
     assert len(found) == 2
 
 
-@pytest.mark.parametrize("extra", [{"google": 1}, {"google": {"parts": 5}}, {"google": {"parts": [1]}}, {"other": {}}])
+@pytest.mark.parametrize(
+    "extra", [{"google": 1}, {"google": {"parts": 5}}, {"google": {"parts": [1]}}, {"other": {}}]
+)
 def test_invalid_provider_extra_is_ignored(extra: Json) -> None:
     turns_sent = contents({"role": "assistant", "content": "x", "provider_extra": extra})
     assert turns_sent == [{"role": "model", "parts": [{"text": "x"}]}]
@@ -1380,7 +1680,11 @@ def test_calls_without_ids_get_generated_ones() -> None:
     assert calls[0]["extra_content"] == {"google": {"thought_signature": SIGNED}}
     assert calls[2]["id"] == "theirs"
     assert len({each["id"] for each in calls}) == 3
-    events = [answer(candidate(CALLS[0], reason=None)), answer(candidate(*CALLS[1:])), answer(candidate())]
+    events = [
+        answer(candidate(CALLS[0], reason=None)),
+        answer(candidate(*CALLS[1:])),
+        answer(candidate()),
+    ]
     for body in (sse(answer(candidate(*CALLS))), sse(*events[:2])):
         assert joined(streamed(body)) == first
     other = msgspec.structs.replace(chat_call(HELLO), id="chatcmpl-2")
@@ -1400,7 +1704,11 @@ def long_call() -> ChatCall:
 def test_images_are_members_of_the_message_and_are_sent_back() -> None:
     """The format is OpenRouter's. Drafts, which are thoughts, are left out."""
     blob = {"inlineData": {"mimeType": "image/png", "data": "iVBO"}}
-    body = answer(candidate({"text": "Here:"}, {**blob, "thought": True}, {**blob, "thoughtSignature": SIGNED}, blob))
+    body = answer(
+        candidate(
+            {"text": "Here:"}, {**blob, "thought": True}, {**blob, "thoughtSignature": SIGNED}, blob
+        )
+    )
     url = {"url": "data:image/png;base64,iVBO"}
     signed = {"google": {"thought_signature": SIGNED}}
     found = read(completed(body))
@@ -1421,9 +1729,14 @@ def test_several_candidates() -> None:
     """`n` answers are one candidate each, whole and in a stream."""
     two = answer(candidate({"text": "A"}), candidate({"text": "B"}, index=1))
     found = completed(two)
-    assert [(choice.index, choice.message.content) for choice in found.choices] == [(0, "A"), (1, "B")]
+    assert [(choice.index, choice.message.content) for choice in found.choices] == [
+        (0, "A"),
+        (1, "B"),
+    ]
     events = sse(
-        answer(candidate({"text": "A"}, reason=None)), answer(candidate({"text": "B"}, index=1)), answer(candidate())
+        answer(candidate({"text": "A"}, reason=None)),
+        answer(candidate({"text": "B"}, index=1)),
+        answer(candidate()),
     )
     chunks = streamed(events, n=2)
     assert [joined(chunks, index)["message"]["content"] for index in (0, 1)] == ["A", "B"]
@@ -1432,7 +1745,10 @@ def test_several_candidates() -> None:
 def test_logprobs_have_tokens_and_alternatives() -> None:
     """SR-021, SR-022."""
     tokens = [{"token": "Hü", "tokenId": 1, "logProbability": -0.5}, {"token": "!", "tokenId": 2}]
-    result = {"chosenCandidates": tokens, "topCandidates": [{"candidates": tokens}, {"candidates": []}]}
+    result = {
+        "chosenCandidates": tokens,
+        "topCandidates": [{"candidates": tokens}, {"candidates": []}],
+    }
     body = answer(candidate({"text": "Hü!"}, logprobsResult=result))
     for found in (
         completed(body).choices[0].logprobs,
@@ -1462,13 +1778,26 @@ def test_usage_includes_every_count() -> None:
     }  # fmt: skip
     body = answer(candidate({"text": "Hi"}), usageMetadata=usage)
     assert read(completed(body))["usage"] == counted
-    assert joined(streamed(sse(answer(candidate({"text": "H"}, reason=None)), body)))["usage"] == counted
-    assert completed(answer(candidate({"text": "Hi"}), usageMetadata={"promptTokenCount": "many"})).usage is None
+    assert (
+        joined(streamed(sse(answer(candidate({"text": "H"}, reason=None)), body)))["usage"]
+        == counted
+    )
+    assert (
+        completed(
+            answer(candidate({"text": "Hi"}), usageMetadata={"promptTokenCount": "many"})
+        ).usage
+        is None
+    )
     without = answer(candidate({"text": "Hi"}))
     del without["usageMetadata"]
     assert completed(without).usage is None
     assert joined(streamed(sse(without)))["usage"] is None
-    assert joined(streamed(sse(answer(candidate({"text": "H"}, reason=None)), without)))["usage"]["total_tokens"] == 5
+    assert (
+        joined(streamed(sse(answer(candidate({"text": "H"}, reason=None)), without)))["usage"][
+            "total_tokens"
+        ]
+        == 5
+    )
 
 
 @pytest.mark.parametrize(
@@ -1490,7 +1819,9 @@ def test_usage_includes_every_count() -> None:
 )
 def test_finish_reasons(reason: str, parts: list[Json], finish: str) -> None:
     """SR-048."""
-    ended = candidate(*parts, reason=reason, finishMessage="Because.", safetyRatings=[{"blocked": True}])
+    ended = candidate(
+        *parts, reason=reason, finishMessage="Because.", safetyRatings=[{"blocked": True}]
+    )
     body = answer(ended)
     found = read(completed(body))
     assert found["finish"] == finish
@@ -1512,7 +1843,10 @@ def test_an_unknown_finish_reason_without_content_is_an_error(reason: str) -> No
 
 def test_a_call_after_stop_changes_the_finish_reason() -> None:
     call = {"functionCall": {"name": "f", "args": {"a": 1}}}
-    events = [answer(candidate({"text": "I look."}, reason="STOP")), answer(candidate(call, reason=None))]
+    events = [
+        answer(candidate({"text": "I look."}, reason="STOP")),
+        answer(candidate(call, reason=None)),
+    ]
     found = joined(streamed(sse(*events)))
     assert found["finish"] == "tool_calls"
     assert found["message"]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a":1}'}
@@ -1520,14 +1854,19 @@ def test_a_call_after_stop_changes_the_finish_reason() -> None:
 
 def test_a_candidate_may_lack_content() -> None:
     body = answer({"finishReason": "SAFETY", "index": 0})
-    assert read(completed(body))["finish"] == joined(streamed(sse(body)))["finish"] == "content_filter"
+    assert (
+        read(completed(body))["finish"] == joined(streamed(sse(body)))["finish"] == "content_filter"
+    )
     assert read(completed(answer({"content": {}, "finishReason": "STOP"})))["message"] == {}
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_blocked_prompt_is_a_filtered_answer(n: int) -> None:
     """SR-048: Gemini gives no candidate then."""
-    body = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 3}}
+    body = {
+        "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+        "usageMetadata": {"promptTokenCount": 3},
+    }
     found = completed(body, chat_call({**HELLO, "n": n}))
     assert [choice.finish_reason for choice in found.choices] == ["content_filter"] * n
     assert found.choices[0].message.content == ""
@@ -1557,13 +1896,16 @@ def test_finish_reasons_that_are_failures(reason: str, kind: ErrorKind) -> None:
 
 
 def test_sources_of_an_answer_reach_the_client() -> None:
-    extra: Json = {"groundingMetadata": {"webSearchQueries": ["x"]}, "citationMetadata": {"citations": [{"uri": "u"}]}}
+    extra: Json = {
+        "groundingMetadata": {"webSearchQueries": ["x"]},
+        "citationMetadata": {"citations": [{"uri": "u"}]},
+    }
     body = answer(candidate({"text": "Hi"}, **extra))
     assert read(completed(body))["message"]["provider_extra"] == {"google": extra}
     early = answer(candidate({"text": "H"}, reason=None, **extra))
-    assert joined(streamed(sse(early, answer(candidate({"text": "i"})))))["message"]["provider_extra"] == {
-        "google": extra
-    }
+    assert joined(streamed(sse(early, answer(candidate({"text": "i"})))))["message"][
+        "provider_extra"
+    ] == {"google": extra}
 
 
 # Errors -------------------------------------------------------------------------------------------------------------
@@ -1583,11 +1925,22 @@ def quota(id: str) -> Json:
 
 RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37.5s"}
 TOO_LONG = "The input token count (2097153) exceeds the maximum number of tokens allowed (1048576)."
-PER_MINUTE, PER_DAY = "GenerateRequestsPerMinutePerProject", "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+PER_MINUTE, PER_DAY = (
+    "GenerateRequestsPerMinutePerProject",
+    "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+)
 
 ERRORS = [
-    (400, error_body(400, "INVALID_ARGUMENT", "API key not valid.", reason("API_KEY_INVALID")), ErrorKind.AUTH),
-    (400, error_body(400, "INVALID_ARGUMENT", "API key expired. Renew.", reason("API_KEY_INVALID")), ErrorKind.AUTH),
+    (
+        400,
+        error_body(400, "INVALID_ARGUMENT", "API key not valid.", reason("API_KEY_INVALID")),
+        ErrorKind.AUTH,
+    ),
+    (
+        400,
+        error_body(400, "INVALID_ARGUMENT", "API key expired. Renew.", reason("API_KEY_INVALID")),
+        ErrorKind.AUTH,
+    ),
     (400, error_body(400, "INVALID_ARGUMENT", TOO_LONG), ErrorKind.CONTEXT_LENGTH),
     (400, error_body(400, "INVALID_ARGUMENT", "Unknown name"), ErrorKind.INVALID_REQUEST),
     (
@@ -1595,12 +1948,36 @@ ERRORS = [
         error_body(400, "FAILED_PRECONDITION", "User location is not supported for the API use."),
         ErrorKind.PERMISSION,
     ),
-    (401, error_body(401, "UNAUTHENTICATED", "Expired", reason("ACCESS_TOKEN_EXPIRED")), ErrorKind.AUTH),
-    (403, error_body(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers (…)."), ErrorKind.AUTH),
-    (403, error_body(403, "PERMISSION_DENIED", "Not enabled", reason("SERVICE_DISABLED")), ErrorKind.PERMISSION),
-    (403, error_body(403, "PERMISSION_DENIED", "No billing", reason("BILLING_DISABLED")), ErrorKind.QUOTA),
-    (404, error_body(404, "NOT_FOUND", "models/x is not found for API version v1beta"), ErrorKind.MODEL_NOT_FOUND),
-    (429, error_body(429, "RESOURCE_EXHAUSTED", "Exhausted", quota(PER_MINUTE), RETRY), ErrorKind.RATE_LIMIT),
+    (
+        401,
+        error_body(401, "UNAUTHENTICATED", "Expired", reason("ACCESS_TOKEN_EXPIRED")),
+        ErrorKind.AUTH,
+    ),
+    (
+        403,
+        error_body(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers (…)."),
+        ErrorKind.AUTH,
+    ),
+    (
+        403,
+        error_body(403, "PERMISSION_DENIED", "Not enabled", reason("SERVICE_DISABLED")),
+        ErrorKind.PERMISSION,
+    ),
+    (
+        403,
+        error_body(403, "PERMISSION_DENIED", "No billing", reason("BILLING_DISABLED")),
+        ErrorKind.QUOTA,
+    ),
+    (
+        404,
+        error_body(404, "NOT_FOUND", "models/x is not found for API version v1beta"),
+        ErrorKind.MODEL_NOT_FOUND,
+    ),
+    (
+        429,
+        error_body(429, "RESOURCE_EXHAUSTED", "Exhausted", quota(PER_MINUTE), RETRY),
+        ErrorKind.RATE_LIMIT,
+    ),
     (429, error_body(429, "RESOURCE_EXHAUSTED", "Exhausted", quota(PER_DAY)), ErrorKind.QUOTA),
     (429, [error_body(429, "RESOURCE_EXHAUSTED", "Exhausted", RETRY)], ErrorKind.RATE_LIMIT),
     (500, error_body(500, "INTERNAL", "An internal error has occurred."), ErrorKind.OVERLOADED),
@@ -1678,13 +2055,18 @@ LIMITS = AttemptLimits(connect=5, first_token=5, idle=5, total=10, max_bytes=2**
 
 
 @pytest.mark.parametrize("kind", ["native", "httpx"])
-def test_whole_and_streamed_over_http(kind: Literal["native", "httpx"], upstream: ScriptedUpstream) -> None:
+def test_whole_and_streamed_over_http(
+    kind: Literal["native", "httpx"], upstream: ScriptedUpstream
+) -> None:
     """SR-020, SR-116: the URL arrives unchanged, and a list is accepted in place of events."""
     adapter = google(base_url=upstream.origin)
     parts = [answer(candidate({"text": "Hel"}, reason=None)), answer(candidate({"text": "lo"}))]
     stream = Reply(Status(200, {"content-type": "text/event-stream"}), Body(sse(*parts)))
     upstream.script(
-        json_body(parts[1]), stream, json_body(parts), json_body(error_body(503, "UNAVAILABLE", "Busy"), 503)
+        json_body(parts[1]),
+        stream,
+        json_body(parts),
+        json_body(error_body(503, "UNAVAILABLE", "Busy"), 503),
     )
     asked = chat_call({**HELLO, "stream": True}, model=GEMINI_25)
 
@@ -1700,7 +2082,9 @@ def test_whole_and_streamed_over_http(kind: Literal["native", "httpx"], upstream
         engine = create_transport(Upstream(engine=kind))
         try:
             plain = chat_call(HELLO, model=GEMINI_25)
-            completion = await whole_chat_answer(engine, adapter, plain, adapter.request(plain), LIMITS)
+            completion = await whole_chat_answer(
+                engine, adapter, plain, adapter.request(plain), LIMITS
+            )
             streams = [await streamed_text(engine), await streamed_text(engine)]
             with pytest.raises(ProviderError, match="Busy"):
                 await streamed_text(engine)
@@ -1713,5 +2097,8 @@ def test_whole_and_streamed_over_http(kind: Literal["native", "httpx"], upstream
     assert found[1:] == ["Hello", "Hello"]
     path = f"/v1beta/models/{GEMINI_25}"
     streaming = f"{path}:streamGenerateContent?alt=sse"
-    assert [seen.path for seen in upstream.requests] == [f"{path}:generateContent", *[streaming] * 3]
+    assert [seen.path for seen in upstream.requests] == [
+        f"{path}:generateContent",
+        *[streaming] * 3,
+    ]
     assert {seen.headers["x-goog-api-key"] for seen in upstream.requests} == {KEY}

@@ -29,18 +29,29 @@ SPEECH = "gemini-2.5-flash-preview-tts"
 
 @pytest.fixture
 def client(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., dict[str, Any]], served: Serve
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: Callable[..., dict[str, Any]],
+    served: Serve,
 ) -> Iterator[OpenAI]:
-    block = provider(upstream.origin, {name: name for name in (GEMINI, IMAGEN, SPEECH)}, type="google")
+    block = provider(
+        upstream.origin, {name: name for name in (GEMINI, IMAGEN, SPEECH)}, type="google"
+    )
     gateway = served(config_of(first=block), NO_RETRIES)
-    with OpenAI(base_url=gateway.base_url, api_key="not-needed", max_retries=0, timeout=20) as client:
+    with OpenAI(
+        base_url=gateway.base_url, api_key="not-needed", max_retries=0, timeout=20
+    ) as client:
         yield client
 
 
 def answer(mime_type: str, data: bytes | str, **more: Any) -> dict[str, Any]:
     encoded = data if isinstance(data, str) else base64.b64encode(data).decode()
     part = {"inlineData": {"mimeType": mime_type, "data": encoded}}
-    return {"candidates": [{"content": {"parts": [{"text": "Here:"}, part]}}], "usageMetadata": USAGE, **more}
+    return {
+        "candidates": [{"content": {"parts": [{"text": "Here:"}, part]}}],
+        "usageMetadata": USAGE,
+        **more,
+    }
 
 
 def test_gemini_makes_an_image(client: OpenAI, upstream: ScriptedUpstream) -> None:
@@ -54,7 +65,10 @@ def test_gemini_makes_an_image(client: OpenAI, upstream: ScriptedUpstream) -> No
     assert seen.path == f"/v1beta/models/{GEMINI}:generateContent"
     assert seen.json == {
         "contents": [{"role": "user", "parts": [{"text": "a cat"}]}],
-        "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "1:1"}},
+        "generationConfig": {
+            "responseModalities": ["IMAGE"],
+            "imageConfig": {"aspectRatio": "1:1"},
+        },
     }
 
 
@@ -71,7 +85,9 @@ def test_imagen_makes_images(client: OpenAI, upstream: ScriptedUpstream) -> None
 
 def test_gemini_speaks(client: OpenAI, upstream: ScriptedUpstream) -> None:
     upstream.default = json_body(answer("audio/L16;codec=pcm;rate=24000", PCM))
-    speech = client.audio.speech.create(model=SPEECH, voice="Kore", input="Hello", response_format="wav")
+    speech = client.audio.speech.create(
+        model=SPEECH, voice="Kore", input="Hello", response_format="wav"
+    )
     assert speech.response.headers["content-type"] == "audio/wav"
     with wave.open(io.BytesIO(speech.read())) as sound:
         assert (sound.getframerate(), sound.getsampwidth(), sound.getnchannels()) == (24000, 2, 1)
@@ -86,7 +102,9 @@ def test_gemini_speaks(client: OpenAI, upstream: ScriptedUpstream) -> None:
 
 def test_gemini_speaks_without_a_head(client: OpenAI, upstream: ScriptedUpstream) -> None:
     upstream.default = json_body(answer("audio/L16;codec=pcm;rate=24000", PCM))
-    speech = client.audio.speech.create(model=SPEECH, voice="Kore", input="Hello", response_format="pcm")
+    speech = client.audio.speech.create(
+        model=SPEECH, voice="Kore", input="Hello", response_format="pcm"
+    )
     assert speech.read() == PCM
 
 
@@ -161,9 +179,16 @@ def test_images_that_imagen_filters_are_refused(
 
 
 @pytest.mark.parametrize(
-    "reply", [answer("audio/L16;codec=pcm;rate=16000", PCM), answer("audio/L16;rate=24000", "%"), answer("x/y", PCM)]
+    "reply",
+    [
+        answer("audio/L16;codec=pcm;rate=16000", PCM),
+        answer("audio/L16;rate=24000", "%"),
+        answer("x/y", PCM),
+    ],
 )
-def test_other_sound_is_an_error(client: OpenAI, upstream: ScriptedUpstream, reply: dict[str, Any]) -> None:
+def test_other_sound_is_an_error(
+    client: OpenAI, upstream: ScriptedUpstream, reply: dict[str, Any]
+) -> None:
     upstream.default = json_body(reply)
     with pytest.raises(openai.InternalServerError):
         client.audio.speech.create(model=SPEECH, voice="Kore", input="Hello", response_format="wav")

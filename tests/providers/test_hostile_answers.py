@@ -19,19 +19,55 @@ from llms_core.provider import Discovers
 from llms_core.testing.subject import Subject, find
 from llms_core.testing.wire import EXAMPLES
 
-PROVIDERS = ("openai-compatible", "azure", "anthropic", "google", "bedrock", "ollama", "cohere", "responses")
+PROVIDERS = (
+    "openai-compatible",
+    "azure",
+    "anthropic",
+    "google",
+    "bedrock",
+    "ollama",
+    "cohere",
+    "responses",
+)
 
-_NO_OBJECTS: list[Any] = [None, True, 0, -1, 2**70, 1.5, 1e300, "", " ", "x", "null", "{", '{"a":1}', "²", "9" * 5000]
+_NO_OBJECTS: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    1e300,
+    "",
+    " ",
+    "x",
+    "null",
+    "{",
+    '{"a":1}',
+    "²",
+    "9" * 5000,
+]
 SCALARS: st.SearchStrategy[Any] = st.sampled_from([*_NO_OBJECTS, [], {}, [[]], [None], {"x": {}}])
 JSON_VALUES = st.recursive(
     SCALARS,
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["type", "index", "text", "name", "code", "message"]), inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "index", "text", "name", "code", "message"]), inner, max_size=3
+        )
     ),
     max_leaves=6,
 )
-EVENT_NAMES = ("", "error", "ping", "contentBlockStart", "contentBlockDelta", "messageStop", "metadata", "exception:x")
+EVENT_NAMES = (
+    "",
+    "error",
+    "ping",
+    "contentBlockStart",
+    "contentBlockDelta",
+    "messageStop",
+    "metadata",
+    "exception:x",
+)
 
 
 @functools.cache
@@ -88,7 +124,11 @@ def hostile_bodies(draw: st.DrawFn, provider: str) -> bytes:
 
 
 def bodies(provider: str) -> st.SearchStrategy[bytes]:
-    return hostile_bodies(provider) | JSON_VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40)
+    return (
+        hostile_bodies(provider)
+        | JSON_VALUES.map(lambda value: json.dumps(value).encode())
+        | st.binary(max_size=40)
+    )
 
 
 hostile = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -98,7 +138,9 @@ each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 @each_provider
 @hostile
 @given(data=st.data())
-def test_a_hostile_answer_is_a_completion_or_a_provider_error(provider: str, data: st.DataObject) -> None:
+def test_a_hostile_answer_is_a_completion_or_a_provider_error(
+    provider: str, data: st.DataObject
+) -> None:
     found = subject(provider)
     with suppress(ProviderError):
         completion = found.adapter.completion(found.call(), data.draw(bodies(provider)))
@@ -109,10 +151,14 @@ def test_a_hostile_answer_is_a_completion_or_a_provider_error(provider: str, dat
 @each_provider
 @hostile
 @given(data=st.data())
-def test_a_hostile_stream_gives_chunks_or_a_provider_error(provider: str, data: st.DataObject) -> None:
+def test_a_hostile_stream_gives_chunks_or_a_provider_error(
+    provider: str, data: st.DataObject
+) -> None:
     found = subject(provider)
     translator = found.adapter.chunks(found.call(stream=True))
-    events = data.draw(st.lists(st.tuples(st.sampled_from(EVENT_NAMES), bodies(provider)), max_size=8))
+    events = data.draw(
+        st.lists(st.tuples(st.sampled_from(EVENT_NAMES), bodies(provider)), max_size=8)
+    )
     with suppress(ProviderError):
         for name, body in events:
             for chunk in translator.feed(name, body):
@@ -124,7 +170,9 @@ def test_a_hostile_stream_gives_chunks_or_a_provider_error(provider: str, data: 
 @hostile
 @given(data=st.data())
 def test_a_hostile_error_is_a_provider_error(provider: str, data: st.DataObject) -> None:
-    names = st.sampled_from(["retry-after", "retry-after-ms", "x-amzn-errortype", "x-ratelimit-reset-tokens"])
+    names = st.sampled_from(
+        ["retry-after", "retry-after-ms", "x-amzn-errortype", "x-ratelimit-reset-tokens"]
+    )
     headers = data.draw(st.dictionaries(names, st.text(max_size=20)))
     status = data.draw(st.sampled_from([200, 400, 401, 429, 500]))
     error = subject(provider).adapter.error(status, headers, data.draw(bodies(provider)))
@@ -135,7 +183,9 @@ def test_a_hostile_error_is_a_provider_error(provider: str, data: st.DataObject)
 @each_provider
 @hostile
 @given(data=st.data())
-def test_a_hostile_list_of_models_is_a_list_or_a_provider_error(provider: str, data: st.DataObject) -> None:
+def test_a_hostile_list_of_models_is_a_list_or_a_provider_error(
+    provider: str, data: st.DataObject
+) -> None:
     adapter = subject(provider).adapter
     assert isinstance(adapter, Discovers)
     with suppress(ProviderError):

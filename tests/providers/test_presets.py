@@ -71,7 +71,15 @@ def test_common_providers_are_included(name: str) -> None:
 @pytest.mark.parametrize("spec", PRESETS, ids=lambda spec: spec.name)
 def test_enable_thinking_is_only_sent_to_providers_that_accept_it(spec: ProviderSpec) -> None:
     """SR-024: it is Qwen's own parameter. Providers that reject unknown parameters would answer with an error."""
-    accepting = {"qwen", "openrouter", "huggingface", "zai", "zai-coding-plan", "openai-local", *LOCAL}
+    accepting = {
+        "qwen",
+        "openrouter",
+        "huggingface",
+        "zai",
+        "zai-coding-plan",
+        "openai-local",
+        *LOCAL,
+    }
     assert ("enable_thinking" in spec.drop) == (spec.name not in accepting)
 
 
@@ -111,6 +119,8 @@ def specs() -> Mapping[str, ProviderSpec]:
 
 
 @pytest.mark.parametrize(("name", "provider"), NAMES_OF_LLMS_PY.items())
-def test_adapters_of_llms_py_are_names_or_aliases(specs: Mapping[str, ProviderSpec], name: str, provider: str) -> None:
+def test_adapters_of_llms_py_are_names_or_aliases(
+    specs: Mapping[str, ProviderSpec], name: str, provider: str
+) -> None:
     """K-03, L-08."""
     assert specs[name.lower()].name == provider

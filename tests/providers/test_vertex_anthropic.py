@@ -44,7 +44,9 @@ def test_the_url_names_the_location_the_model_and_the_method(
 
 
 def test_a_translated_request_has_the_version_in_its_body() -> None:
-    request = adapter().request(chat_call({"model": "m", "messages": HELLO, "max_tokens": 9}, model=MODEL))
+    request = adapter().request(
+        chat_call({"model": "m", "messages": HELLO, "max_tokens": 9}, model=MODEL)
+    )
     assert json.loads(request.content) == {
         "anthropic_version": "vertex-2023-10-16",
         "max_tokens": 9,
@@ -54,10 +56,15 @@ def test_a_translated_request_has_the_version_in_its_body() -> None:
 
 
 def test_a_messages_request_is_passed_on_without_its_model() -> None:
-    system = [{"type": "text", "text": "x-anthropic-billing-header: 1"}, {"type": "text", "text": "Be brief."}]
+    system = [
+        {"type": "text", "text": "x-anthropic-billing-header: 1"},
+        {"type": "text", "text": "Be brief."},
+    ]
     members = {"max_tokens": 9, "messages": HELLO, "stream": True, "future": 1.50}
     body = json.dumps({"model": "claude-sonnet-4-5", "system": system, **members}).encode()
-    native = NativeRequest(MESSAGES, body, {"anthropic-beta": "a-1,b-2", "anthropic-version": "2023-06-01"})
+    native = NativeRequest(
+        MESSAGES, body, {"anthropic-beta": "a-1,b-2", "anthropic-version": "2023-06-01"}
+    )
     assert isinstance(adapter(), PassesThrough)
     assert adapter().passes_through(native, MODEL)
     request = adapter().native_request(
@@ -78,7 +85,10 @@ def test_tokens_are_counted_at_an_address_of_their_own() -> None:
     assert request.url.endswith("/publishers/anthropic/models/count-tokens:rawPredict")
     sent = json.loads(request.content)
     assert (sent["model"], sent["anthropic_version"]) == (MODEL, "vertex-2023-10-16")
-    assert adapter().token_count(chat_call({"model": "m", "messages": HELLO}), b'{"input_tokens": 9}') == 9
+    assert (
+        adapter().token_count(chat_call({"model": "m", "messages": HELLO}), b'{"input_tokens": 9}')
+        == 9
+    )
 
 
 def test_a_missing_project_is_named() -> None:
@@ -90,7 +100,10 @@ def test_a_missing_project_is_named() -> None:
 
 def test_the_models_of_the_publisher_are_listed() -> None:
     request = adapter().models_request()
-    assert request.url == "https://aiplatform.googleapis.com/v1beta1/publishers/anthropic/models?pageSize=200"
+    assert (
+        request.url
+        == "https://aiplatform.googleapis.com/v1beta1/publishers/anthropic/models?pageSize=200"
+    )
     listing = {"publisherModels": [{"name": "publishers/anthropic/models/claude-opus-5"}]}
     assert adapter().models(json.dumps(listing).encode()) == {"claude-opus-5": "claude-opus-5"}
     with pytest.raises(ProviderError) as raised:

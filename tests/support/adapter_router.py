@@ -35,7 +35,9 @@ ONCE = Routing(retry=Retry(attempts=0))
 class Asking:
     """A router, and the way in which tests ask it. Its providers are called `p0`, `p1`, …, by their position."""
 
-    def __init__(self, router: Router, configured: list[Configured], preparations: Preparations) -> None:
+    def __init__(
+        self, router: Router, configured: list[Configured], preparations: Preparations
+    ) -> None:
         self.router = router
         self.configured = configured
         self.preparations = preparations
@@ -105,7 +107,9 @@ async def routing_to(
         name = f"p{position}"
         made = ProviderSpec(name=name, adapter=adapter, title=name, **(spec or {}))
         settings = ProviderSettings(id=name, base_url=base_url)
-        provider = Provider(id=name, spec=made, settings=settings, models=(Model(names=("m",), upstream="m"),))
+        provider = Provider(
+            id=name, spec=made, settings=settings, models=(Model(names=("m",), upstream="m"),)
+        )
         configured.append(Configured(name, provider, adapter(made, settings), None))
 
     async def unwanted(url: str, param: str) -> tuple[str, bytes]:

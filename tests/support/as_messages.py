@@ -8,7 +8,13 @@ from typing import Any
 Json = dict[str, Any]
 
 #: The same under another or the same name.
-_RENAMED = {"model": "model", "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "stream": "stream"}
+_RENAMED = {
+    "model": "model",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "stream": "stream",
+}
 _TRANSLATED = {
     *_RENAMED,
     "max_completion_tokens",
@@ -34,7 +40,10 @@ def as_messages(chat: Json) -> tuple[Json, set[str]]:
 
     Raises NotExpressible for a conversation that cannot be written down.
     """
-    request: Json = {"messages": [], "max_tokens": chat.get("max_completion_tokens") or chat.get("max_tokens")}
+    request: Json = {
+        "messages": [],
+        "max_tokens": chat.get("max_completion_tokens") or chat.get("max_tokens"),
+    }
     request["max_tokens"] = request["max_tokens"] or MAX_TOKENS
     for name, theirs in _RENAMED.items():
         if chat.get(name) is not None:
@@ -42,7 +51,9 @@ def as_messages(chat: Json) -> tuple[Json, set[str]]:
     for number, message in enumerate(chat["messages"]):
         _add_message(request, message, is_first=number == 0)
     if chat.get("stop") is not None:
-        request["stop_sequences"] = [chat["stop"]] if isinstance(chat["stop"], str) else chat["stop"]
+        request["stop_sequences"] = (
+            [chat["stop"]] if isinstance(chat["stop"], str) else chat["stop"]
+        )
     if chat.get("user"):
         request["metadata"] = {"user_id": chat["user"]}
     config: Json = {}
@@ -87,7 +98,10 @@ def _tool(tool: Json) -> Json:
     if tool.get("type") != "function":
         raise NotExpressible("tools that are not functions")
     function = tool["function"]
-    found = {"name": function["name"], "input_schema": function.get("parameters") or {"type": "object"}}
+    found = {
+        "name": function["name"],
+        "input_schema": function.get("parameters") or {"type": "object"},
+    }
     for name in ("description", "strict"):
         if function.get(name) is not None:
             found[name] = function[name]
@@ -127,7 +141,14 @@ def _blocks_of_assistant(message: Json) -> list[Json]:
         blocks.append({"type": "text", "text": content})
     for call in message.get("tool_calls") or ():
         arguments = json.loads(call["function"]["arguments"] or "{}")
-        blocks.append({"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": arguments})
+        blocks.append(
+            {
+                "type": "tool_use",
+                "id": call["id"],
+                "name": call["function"]["name"],
+                "input": arguments,
+            }
+        )
     return blocks
 
 
@@ -141,7 +162,11 @@ def _block(part: Json) -> Json:
             block = {"type": "text", "text": part["text"]}
             return block | {name: part[name] for name in ("cache_control",) if name in part}
         case "image_url":
-            url = part["image_url"]["url"] if isinstance(part["image_url"], dict) else part["image_url"]
+            url = (
+                part["image_url"]["url"]
+                if isinstance(part["image_url"], dict)
+                else part["image_url"]
+            )
             return {"type": "image", "source": _source(url)}
         case "file" if part["file"].get("file_data", "").startswith("data:application/pdf"):
             document: Json = {"type": "document", "source": _source(part["file"]["file_data"])}

@@ -29,7 +29,15 @@ _RENAMED = {
     "top_p": "top_p",
     "user": "user",
 }
-_TRANSLATED = {*_RENAMED, "logprobs", "messages", "reasoning_effort", "response_format", "tool_choice", "tools"}
+_TRANSLATED = {
+    *_RENAMED,
+    "logprobs",
+    "messages",
+    "reasoning_effort",
+    "response_format",
+    "tool_choice",
+    "tools",
+}
 
 
 def as_responses(chat: Json) -> tuple[Json, set[str]]:
@@ -37,7 +45,10 @@ def as_responses(chat: Json) -> tuple[Json, set[str]]:
 
     Raises NotExpressible for a conversation that cannot be written down.
     """
-    request: Json = {"input": [item for message in chat["messages"] for item in _items(message)], "store": False}
+    request: Json = {
+        "input": [item for message in chat["messages"] for item in _items(message)],
+        "store": False,
+    }
     for name, theirs in _RENAMED.items():
         if chat.get(name) is not None:
             request[theirs] = chat[name]
@@ -65,7 +76,11 @@ def _format(response_format: Json) -> Json:
     schema = response_format.get("json_schema", {})
     if "schema" not in schema:
         raise NotExpressible("a format without a schema")
-    known = {name: schema[name] for name in ("description", "schema", "strict") if schema.get(name) is not None}
+    known = {
+        name: schema[name]
+        for name in ("description", "schema", "strict")
+        if schema.get(name) is not None
+    }
     return {"type": "json_schema", "name": schema.get("name") or "response", **known}
 
 
@@ -73,7 +88,10 @@ def _tool(tool: Json) -> Json:
     if tool.get("type") != "function":
         raise NotExpressible("tools that are not functions")
     known = ("name", "description", "parameters", "strict")
-    return {"type": "function", **{name: tool["function"][name] for name in known if name in tool["function"]}}
+    return {
+        "type": "function",
+        **{name: tool["function"][name] for name in known if name in tool["function"]},
+    }
 
 
 def _items(message: Json) -> list[Json]:
@@ -81,7 +99,13 @@ def _items(message: Json) -> list[Json]:
     match message["role"]:
         case "tool":
             output = content if isinstance(content, str) else _parts(content or [], "input")
-            return [{"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}]
+            return [
+                {
+                    "type": "function_call_output",
+                    "call_id": message["tool_call_id"],
+                    "output": output,
+                }
+            ]
         case "assistant":
             items: list[Json] = []
             parts = _parts(content or [], "output")
@@ -90,7 +114,12 @@ def _items(message: Json) -> list[Json]:
             if parts:
                 items.append({"type": "message", "role": "assistant", "content": parts})
             return items + [_call(call) for call in message.get("tool_calls") or ()]
-    return [{"role": message["role"], "content": content if isinstance(content, str) else _parts(content, "input")}]
+    return [
+        {
+            "role": message["role"],
+            "content": content if isinstance(content, str) else _parts(content, "input"),
+        }
+    ]
 
 
 def _call(call: Json) -> Json:
@@ -114,12 +143,19 @@ def _part(part: Json, direction: str) -> Json:
         case "text":
             return {"type": f"{direction}_text", "text": part["text"]}
         case "image_url":
-            image = part["image_url"] if isinstance(part["image_url"], dict) else {"url": part["image_url"]}
+            image = (
+                part["image_url"]
+                if isinstance(part["image_url"], dict)
+                else {"url": part["image_url"]}
+            )
             found = {"type": "input_image", "image_url": image["url"]}
             return found | {name: image[name] for name in ("detail",) if name in image}
         case "file":
             members = ("file_data", "filename", "file_id")
-            return {"type": "input_file", **{name: part["file"][name] for name in members if part["file"].get(name)}}
+            return {
+                "type": "input_file",
+                **{name: part["file"][name] for name in members if part["file"].get(name)},
+            }
         case "input_audio" if isinstance(part["input_audio"], dict):
             return {"type": "input_audio", "input_audio": part["input_audio"]}
     raise NotExpressible(f"parts of the type {part['type']}")

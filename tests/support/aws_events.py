@@ -24,7 +24,11 @@ def event(name: str, data: object) -> bytes:
 
 def exception(name: str, data: object) -> bytes:
     """One of the API's documented failures."""
-    headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
+    headers = {
+        ":exception-type": name,
+        ":content-type": "application/json",
+        ":message-type": "exception",
+    }
     return message(json.dumps(data).encode(), headers)
 
 

@@ -32,7 +32,9 @@ DESKTOP = {"width": 1180, "height": 900}
 
 def program() -> str:
     """Return the path of Chromium, or skip the test if there is none."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if found is None:
         pytest.skip("Chromium is not installed")
     return found
@@ -85,7 +87,9 @@ class Visit:
     def violations(self, axe: str) -> list[str]:
         """Return what axe-core, whose source is `axe`, finds wrong with the page."""
         self.page.evaluate(f"{axe}; undefined")
-        found: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found: dict[str, Any] = self.page.evaluate(
+            "axe.run(document, {resultTypes: ['violations']})"
+        )
         return [
             f"{each['id']}: {node['target']} {node['failureSummary']}"
             for each in found["violations"]
@@ -94,7 +98,9 @@ class Visit:
 
     def scrolls_sideways(self) -> bool:
         """Whether the page is wider than the window."""
-        wide: bool = self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        wide: bool = self.page.evaluate(
+            "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        )
         return wide
 
     def close(self) -> None:

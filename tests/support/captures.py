@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-FOLDER = Path(os.environ.get("LLMS_CAPTURES") or Path(__file__).resolve().parents[3] / "shared" / "captures")
+FOLDER = Path(
+    os.environ.get("LLMS_CAPTURES") or Path(__file__).resolve().parents[3] / "shared" / "captures"
+)
 
 
 class Capture(NamedTuple):
@@ -32,8 +34,12 @@ def _load() -> tuple[Capture, ...]:
     for file in sorted(FOLDER.glob("*.json")):
         for number, request in enumerate(json.loads(file.read_text("utf-8"))["requests"]):
             if isinstance(request.get("body"), dict):
-                headers = tuple((name.lower().encode(), value.encode()) for name, value in request["headers"])
-                found.append(Capture(f"{file.stem}-{number}", request["path"], headers, request["body"]))
+                headers = tuple(
+                    (name.lower().encode(), value.encode()) for name, value in request["headers"]
+                )
+                found.append(
+                    Capture(f"{file.stem}-{number}", request["path"], headers, request["body"])
+                )
     return tuple(found)
 
 

@@ -27,11 +27,19 @@ PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\
 WAV = base64.b64decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=")
 
 
-def chat_call(body: Mapping[str, Any], *, model: str = "upstream-model", name: str | None = None) -> ChatCall:
+def chat_call(
+    body: Mapping[str, Any], *, model: str = "upstream-model", name: str | None = None
+) -> ChatCall:
     """`body` as an adapter gets it: decoded once, with the provider's own id in `model`."""
     decoded = decode(msgspec.json.encode(body))
     client_model = name or decoded.view.model
-    return ChatCall(body=decoded, upstream_model=model, client_model=client_model, id="chatcmpl-1", created=1700000000)
+    return ChatCall(
+        body=decoded,
+        upstream_model=model,
+        client_model=client_model,
+        id="chatcmpl-1",
+        created=1700000000,
+    )
 
 
 def data_uri(mime: str, data: bytes) -> str:
@@ -45,11 +53,15 @@ def _base64(data: bytes) -> str:
 
 #: Text of every script, without surrogates, which JSON cannot carry.
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
-some_text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_size=1, max_size=40)
+some_text = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_size=1, max_size=40
+)
 names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_-]{0,20}", fullmatch=True)
 scalars = st.none() | st.booleans() | st.integers(-(2**31), 2**31) | texts
 json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
 )
 json_objects: Drawn = st.dictionaries(texts, json_values, max_size=4)
 
@@ -118,7 +130,9 @@ def _object_schema(properties: Json, closed: bool) -> Json:
     if closed:
         schema["additionalProperties"] = False
     if {"$ref": "#/$defs/Thing"} in properties.values():
-        schema["$defs"] = {"Thing": {"type": "object", "properties": {}, "additionalProperties": False}}
+        schema["$defs"] = {
+            "Thing": {"type": "object", "properties": {}, "additionalProperties": False}
+        }
     return schema
 
 
@@ -136,7 +150,9 @@ def tools_of(functions: list[Json]) -> list[Json]:
     return [{"type": "function", "function": function} for function in functions]
 
 
-tools = st.lists(functions, min_size=1, max_size=3, unique_by=lambda function: str(function["name"])).map(tools_of)
+tools = st.lists(
+    functions, min_size=1, max_size=3, unique_by=lambda function: str(function["name"])
+).map(tools_of)
 
 
 def tool_choices(tools: list[Json]) -> SearchStrategy[Any]:
@@ -145,7 +161,10 @@ def tool_choices(tools: list[Json]) -> SearchStrategy[Any]:
         lambda tool: {"type": "function", "function": {"name": tool["function"]["name"]}}
     )
     allowed = st.builds(
-        lambda mode, some: {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": some}},
+        lambda mode, some: {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": mode, "tools": some},
+        },
         st.sampled_from(["auto", "required"]),
         st.lists(named, min_size=1, max_size=3, unique_by=lambda one: one["function"]["name"]),
     )
@@ -163,7 +182,9 @@ def tool_turns(draw: DrawFn, tools: list[Json]) -> list[Json]:
     known = [tool["function"]["name"] for tool in tools]
     calls = []
     for each in ids:
-        arguments = draw(json_objects.map(lambda value: msgspec.json.encode(value).decode()) | st.just(""))
+        arguments = draw(
+            json_objects.map(lambda value: msgspec.json.encode(value).decode()) | st.just("")
+        )
         function = {"name": draw(st.sampled_from(known)), "arguments": arguments}
         calls.append({"id": each, "type": "function", "function": function})
     message: Json = {"role": "assistant", "content": draw(st.none() | texts), "tool_calls": calls}
@@ -171,14 +192,19 @@ def tool_turns(draw: DrawFn, tools: list[Json]) -> list[Json]:
         del message["content"]
     message |= draw(optional(reasoning_content=texts))
     content = texts | st.lists(text_parts, min_size=1, max_size=2)
-    answers = [{"role": "tool", "tool_call_id": each, "content": draw(content)} for each in draw(st.permutations(ids))]
+    answers = [
+        {"role": "tool", "tool_call_id": each, "content": draw(content)}
+        for each in draw(st.permutations(ids))
+    ]
     return [message, *answers]
 
 
 def user_messages(parts: Drawn = user_parts) -> Drawn:
     """A user's message: a text, or any content parts."""
     content = texts | st.lists(parts, min_size=1, max_size=4)
-    return extended(st.builds(lambda value: {"role": "user", "content": value}, content), name=names)
+    return extended(
+        st.builds(lambda value: {"role": "user", "content": value}, content), name=names
+    )
 
 
 instructions: Drawn = st.builds(
@@ -189,7 +215,12 @@ instructions: Drawn = st.builds(
 answers: Drawn = extended(
     st.builds(
         lambda value: {"role": "assistant", "content": value},
-        texts | st.lists(text_parts | st.just({"type": "refusal", "refusal": "I cannot."}), min_size=1, max_size=2),
+        texts
+        | st.lists(
+            text_parts | st.just({"type": "refusal", "refusal": "I cannot."}),
+            min_size=1,
+            max_size=2,
+        ),
     ),
     reasoning_content=texts,
     refusal=st.none() | texts,
@@ -216,7 +247,10 @@ response_formats: Drawn = st.one_of(
     st.just({"type": "text"}),
     st.just({"type": "json_object"}),
     st.builds(
-        lambda name, schema, more: {"type": "json_schema", "json_schema": {"name": name, "schema": schema, **more}},
+        lambda name, schema, more: {
+            "type": "json_schema",
+            "json_schema": {"name": name, "schema": schema, **more},
+        },
         names,
         schemas,
         optional(description=some_text, strict=st.booleans() | st.none()),
@@ -276,7 +310,9 @@ def chat_requests(
         body["tools"] = known
         if draw(st.booleans()):
             body["tool_choice"] = draw(tool_choices(known))
-    strategies = {name: drawn for name, drawn in {**PARAMETERS, **also}.items() if name not in never}
+    strategies = {
+        name: drawn for name, drawn in {**PARAMETERS, **also}.items() if name not in never
+    }
     for name in sorted(draw(st.sets(st.sampled_from(sorted(strategies)), max_size=6))):
         body[name] = draw(strategies[name])
     return body

@@ -45,14 +45,22 @@ class ChatStream:
 
 
 async def open_chat_stream(
-    transport: HttpTransport, adapter: HttpAdapter, call: ChatCall, request: UpstreamRequest, limits: AttemptLimits
+    transport: HttpTransport,
+    adapter: HttpAdapter,
+    call: ChatCall,
+    request: UpstreamRequest,
+    limits: AttemptLimits,
 ) -> AnswerStream:
     """A stream of the operation `chat`, outside of routing."""
     return await open_stream(transport, CHAT, adapter, call, request, limits, NoOutcome())
 
 
 async def whole_chat_answer(
-    transport: HttpTransport, adapter: HttpAdapter, call: ChatCall, request: UpstreamRequest, limits: AttemptLimits
+    transport: HttpTransport,
+    adapter: HttpAdapter,
+    call: ChatCall,
+    request: UpstreamRequest,
+    limits: AttemptLimits,
 ) -> Completion:
     """A whole answer of the operation `chat`, outside of routing."""
     answer = await whole_answer(transport, CHAT, adapter, call, request, limits)

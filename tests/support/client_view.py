@@ -29,7 +29,9 @@ Counts = tuple[int | None, ...]
 CountsOf = Callable[[CompletionUsage], Counts]
 
 
-def request_or_refusal(adapter: HttpAdapter, call: ChatCall) -> UpstreamRequest | Unsupported | RequestError:
+def request_or_refusal(
+    adapter: HttpAdapter, call: ChatCall
+) -> UpstreamRequest | Unsupported | RequestError:
     """Return the request that the adapter makes of a call, or the error that it refuses the call with."""
     try:
         return adapter.request(call)
@@ -43,7 +45,9 @@ def complete(adapter: HttpAdapter, call: ChatCall, answer: Json | bytes) -> Chat
     return ChatCompletion.model_validate_json(adapter.completion(call, body).data)
 
 
-def translate_stream(adapter: HttpAdapter, call: ChatCall, body: bytes, size: int | None = None) -> list[Chunk]:
+def translate_stream(
+    adapter: HttpAdapter, call: ChatCall, body: bytes, size: int | None = None
+) -> list[Chunk]:
     """Translate a stream that arrives in pieces of `size` bytes (None: all at once), as the core does."""
     progress = ChatStream(adapter.chunks(call))
     chunks: list[Chunk] = []
@@ -65,7 +69,9 @@ def summarize_completion(completion: ChatCompletion, adapter: str, counts_of: Co
         "id": completion.id,
         "text": choice.message.content or "",
         "reasoning": extra.get("reasoning_content") or "",
-        "calls": [(call.id, call.function.name, json.loads(call.function.arguments)) for call in calls],
+        "calls": [
+            (call.id, call.function.name, json.loads(call.function.arguments)) for call in calls
+        ],
         "finish": choice.finish_reason,
         "usage": counts_of(completion.usage) if completion.usage is not None else None,
         "extra": extra.get("provider_extra", {}).get(adapter, {}),
@@ -75,7 +81,14 @@ def summarize_completion(completion: ChatCompletion, adapter: str, counts_of: Co
 
 def summarize_stream(chunks: Iterable[Chunk], adapter: str, counts_of: CountsOf) -> Json:
     """Summarize a stream, and assert that its chunks fit together."""
-    summary: Json = {"text": "", "reasoning": "", "finish": None, "usage": None, "extra": {}, "logprobs": []}
+    summary: Json = {
+        "text": "",
+        "reasoning": "",
+        "finish": None,
+        "usage": None,
+        "extra": {},
+        "logprobs": [],
+    }
     calls: dict[int, list[str]] = {}
     roles = []
     ids = set()
@@ -99,7 +112,9 @@ def summarize_stream(chunks: Iterable[Chunk], adapter: str, counts_of: CountsOf)
     assert set(roles[1:]) <= {None}, "the role comes with the first chunk only"
     (summary["id"],) = ids
     joined = [calls[index] for index in range(len(calls))]
-    summary["calls"] = [(call_id, name, json.loads(arguments)) for call_id, name, arguments in joined]
+    summary["calls"] = [
+        (call_id, name, json.loads(arguments)) for call_id, name, arguments in joined
+    ]
     return summary
 
 

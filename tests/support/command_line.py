@@ -32,7 +32,11 @@ class CommandLine:
         self.home.mkdir()
         self.folder.mkdir()
         self.env = {
-            **{name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "VERBOSE")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name not in ("NO_COLOR", "VERBOSE")
+            },
             "LLMS_HOME": str(self.home),
             "TERM": "xterm-256color",
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -44,7 +48,9 @@ class CommandLine:
         if plugins:
             (self.home / "plugins.toml").write_text(plugins, "utf-8")
 
-    def run(self, *arguments: str, stdin: str | bytes = b"", **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, stdin: str | bytes = b"", **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run `llms` with pipes in place of a terminal."""
         done = subprocess.run(
             [*warm_llms.command(), *arguments],
@@ -55,7 +61,9 @@ class CommandLine:
             timeout=TIMEOUT,
             check=False,
         )
-        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line of bash, in which `llms` is the command."""

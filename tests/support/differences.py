@@ -21,11 +21,15 @@ class Difference(NamedTuple):
 Allowed = Callable[[Difference], bool]
 
 
-def differences(before: Any, after: Any, path: tuple[str, ...] = (), parent: Any = None) -> Iterator[Difference]:
+def differences(
+    before: Any, after: Any, path: tuple[str, ...] = (), parent: Any = None
+) -> Iterator[Difference]:
     """Yield every difference."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in {**before, **after}:
-            yield from differences(before.get(name, MISSING), after.get(name, MISSING), (*path, name), before)
+            yield from differences(
+                before.get(name, MISSING), after.get(name, MISSING), (*path, name), before
+            )
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for old, new in zip(before, after, strict=True):
             yield from differences(old, new, (*path, "*"), before)
@@ -38,6 +42,8 @@ def assert_only(allowed: Mapping[str, tuple[str, Allowed]], before: Any, after: 
     changed = set()
     for difference in differences(before, after):
         _, is_allowed = allowed.get(difference.path, ("", lambda it: False))
-        assert is_allowed(difference), f"{difference.path}: {difference.before!r} became {difference.after!r}"
+        assert is_allowed(difference), (
+            f"{difference.path}: {difference.before!r} became {difference.after!r}"
+        )
         changed.add(difference.path)
     return changed

@@ -77,7 +77,11 @@ class Environment:
         """`pip install`; folders are built as they are now, not taken from uv's cache."""
         folders = [str(package) for package in packages if isinstance(package, Path)]
         others = [package for package in packages if isinstance(package, str)]
-        again = [word for folder in folders for word in ("--refresh-package", _distribution(Path(folder)))]
+        again = [
+            word
+            for folder in folders
+            for word in ("--refresh-package", _distribution(Path(folder)))
+        ]
         self._pip("install", *again, *folders, *others)
 
     def uninstall(self, distribution: str) -> None:
@@ -90,23 +94,32 @@ class Environment:
         """Run one of the environment's programs and wait for its end, successful or not."""
         return self.start(*command, cwd=cwd, env=env).wait()
 
-    def start(self, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Running:
+    def start(
+        self, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Running:
         """The same, without waiting."""
         program, *arguments = map(str, command)
-        return Running([self.program(program), *arguments], cwd or self.home, {**self.environ(), **(env or {})})
+        return Running(
+            [self.program(program), *arguments], cwd or self.home, {**self.environ(), **(env or {})}
+        )
 
     def environ(self) -> dict[str, str]:
         """The machine's environment without its keys, proxies and gateway settings."""
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.upper().endswith(("_API_KEY", "_PROXY")) and not name.startswith(("LLMS_", "PYTEST_"))
+            if not name.upper().endswith(("_API_KEY", "_PROXY"))
+            and not name.startswith(("LLMS_", "PYTEST_"))
         }
         home = str(self.home)
         own = {"HOME": home, "LLMS_HOME": home, "VIRTUAL_ENV": str(self.path), "PYTHONUTF8": "1"}
         # Most of what mypy reads is the same for every project.
         own["MYPY_CACHE_DIR"] = str(self.home / "mypy-cache")
-        return {**kept, **own, "PATH": os.pathsep.join([str(Path(self.program("x")).parent), os.environ["PATH"]])}
+        return {
+            **kept,
+            **own,
+            "PATH": os.pathsep.join([str(Path(self.program("x")).parent), os.environ["PATH"]]),
+        }
 
     def _pip(self, verb: str, *arguments: str) -> None:
         _run([self._uv, "pip", verb, "--quiet", "--python", str(self.path), *arguments])

@@ -18,7 +18,9 @@ Json = dict[str, Any]
 
 def incoming(request: Any, *, query: bytes = b"", model: str = "m") -> IncomingRequest:
     """Return a request as its dialect gets it."""
-    body = request if isinstance(request, bytes) else json.dumps(request, ensure_ascii=False).encode()
+    body = (
+        request if isinstance(request, bytes) else json.dumps(request, ensure_ascii=False).encode()
+    )
     return IncomingRequest(body, query=query, parameters={"model": model})
 
 
@@ -92,4 +94,13 @@ def check_pieces(pieces: list[Json], *, complete: bool = True) -> None:
     if complete:
         ended = [candidate["finishReason"] for candidate in last.get("candidates", ())]
         assert ended or last["promptFeedback"]
-    assert len({(piece["modelVersion"], piece["responseId"]) for piece in pieces if "error" not in piece}) <= 1
+    assert (
+        len(
+            {
+                (piece["modelVersion"], piece["responseId"])
+                for piece in pieces
+                if "error" not in piece
+            }
+        )
+        <= 1
+    )

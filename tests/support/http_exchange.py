@@ -17,7 +17,9 @@ async def exchange(
     connect: float = 5.0,
 ) -> tuple[int, bytes]:
     """Send a request, and return the status and the whole body of its response. `connect` is in seconds."""
-    response = await transport.send(UpstreamRequest(url=url, headers=dict(headers or {}), content=content), connect)
+    response = await transport.send(
+        UpstreamRequest(url=url, headers=dict(headers or {}), content=content), connect
+    )
     body = b""
     try:
         while piece := await response.read():

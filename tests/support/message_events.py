@@ -105,6 +105,8 @@ def final_message(data: bytes) -> Message:
             max_retries=0,
             http_client=httpx2.Client(transport=httpx2.MockTransport(answer)),
         ) as client,
-        client.messages.stream(model="m", max_tokens=1, messages=[{"role": "user", "content": "Hello!"}]) as stream,
+        client.messages.stream(
+            model="m", max_tokens=1, messages=[{"role": "user", "content": "Hello!"}]
+        ) as stream,
     ):
         return stream.get_final_message()

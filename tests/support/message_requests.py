@@ -15,7 +15,9 @@ from llms_core.testing.subject import Subject
 
 def upstream_request(subject: Subject, request: Any, headers: RawHeaders = ()) -> UpstreamRequest:
     """Return what the subject's adapter sends. Raises RequestError and Unsupported, as for a client."""
-    body = decode_message(IncomingRequest(json.dumps(request, ensure_ascii=False).encode(), headers=headers))
+    body = decode_message(
+        IncomingRequest(json.dumps(request, ensure_ascii=False).encode(), headers=headers)
+    )
     candidate = Candidate(
         provider_id=subject.name,
         spec=subject.spec,
@@ -30,4 +32,6 @@ def upstream_request(subject: Subject, request: Any, headers: RawHeaders = ()) -
         operations=frozenset({"chat"}),
         capabilities=frozenset(),
     )
-    return CHAT.request(subject.adapter, CHAT.call(body, candidate, "0123456789abcdef01234567", 1_700_000_000))
+    return CHAT.request(
+        subject.adapter, CHAT.call(body, candidate, "0123456789abcdef01234567", 1_700_000_000)
+    )

@@ -15,7 +15,11 @@ class Samples(NamedTuple):
     def sum(self, name: str, **labels: str) -> float:
         """The sum of all samples of a name that have these labels; 0.0 if there is none."""
         wanted = labels.items()
-        return sum(value for (each, having), value in self.values.items() if each == name and wanted <= having)
+        return sum(
+            value
+            for (each, having), value in self.values.items()
+            if each == name and wanted <= having
+        )
 
     def series(self, prefix: str = "") -> set[tuple[str, frozenset[tuple[str, str]]]]:
         """The samples whose names begin so, without their values."""

@@ -54,7 +54,9 @@ def folder_with(folders: pytest.TempPathFactory, *packages: str) -> Path:
 def _run(command: list[str], folder: Path) -> str:
     """Run a command; return what it says about a failure, nothing if it succeeded."""
     try:
-        finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        finished = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"not within {TIMEOUT} s"
     if finished.returncode == 0:

@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
-from anthropic.types.beta.message_create_params import MessageCreateParamsNonStreaming as AnthropicParams
+from anthropic.types.beta.message_create_params import (
+    MessageCreateParamsNonStreaming as AnthropicParams,
+)
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from cohere.v2.raw_client import RawV2Client
 from google.genai.types import Content, GenerateContentConfig
 from ollama._types import ChatRequest, Message, Options
-from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming as OpenAIParams
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming as OpenAIParams,
+)
 from pydantic import BaseModel, TypeAdapter
 
 Json = dict[str, Any]
@@ -95,7 +99,9 @@ def check_bedrock(body: Json, model: str) -> Json:
     assert roles == [("user", "assistant")[at % 2] for at in range(len(roles))]
     blocks = [block for each in body["messages"] for block in each["content"]]
     assert all(block["text"].strip() for block in blocks if "text" in block)
-    assert "toolConfig" in body or not any("toolUse" in block or "toolResult" in block for block in blocks)
+    assert "toolConfig" in body or not any(
+        "toolUse" in block or "toolResult" in block for block in blocks
+    )
     names = [block["document"]["name"] for block in blocks if "document" in block]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"(?!.*  )[A-Za-z0-9()\[\] -]+", name) for name in names)
@@ -104,7 +110,9 @@ def check_bedrock(body: Json, model: str) -> Json:
 
 def check_bedrock_count(body: Json, model: str) -> None:
     """Check a request for CountTokens."""
-    _valid_params(bedrock_service().operation_model("CountTokens").input_shape, {**body, "modelId": model})
+    _valid_params(
+        bedrock_service().operation_model("CountTokens").input_shape, {**body, "modelId": model}
+    )
 
 
 def _valid_params(shape: Any, body: Json) -> Json:
@@ -123,18 +131,28 @@ def _as_params(shape: Any, value: Any, where: str) -> Any:
         case "structure":
             unknown = value.keys() - shape.members.keys()
             assert not unknown, f"{where}: {unknown}"
-            return {name: _as_params(shape.members[name], each, f"{where}.{name}") for name, each in value.items()}
+            return {
+                name: _as_params(shape.members[name], each, f"{where}.{name}")
+                for name, each in value.items()
+            }
         case "list":
             assert len(value) <= limits.get("max", len(value)), where
-            return [_as_params(shape.member, each, f"{where}[{at}]") for at, each in enumerate(value)]
+            return [
+                _as_params(shape.member, each, f"{where}[{at}]") for at, each in enumerate(value)
+            ]
         case "map":
-            return {name: _as_params(shape.value, each, f"{where}.{name}") for name, each in value.items()}
+            return {
+                name: _as_params(shape.value, each, f"{where}.{name}")
+                for name, each in value.items()
+            }
         case "blob":
             return base64.b64decode(value, validate=True)
         case "string":
             assert len(value) <= limits.get("max", len(value)), where
             assert "enum" not in limits or value in limits["enum"], f"{where}: {value}"
-            assert "pattern" not in limits or re.fullmatch(limits["pattern"], value), f"{where}: {value}"
+            assert "pattern" not in limits or re.fullmatch(limits["pattern"], value), (
+                f"{where}: {value}"
+            )
         case "float" | "integer":
             assert limits.get("min", value) <= value <= limits.get("max", value), where
     return value

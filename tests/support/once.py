@@ -42,4 +42,6 @@ def _wait_for(ready: Path) -> None:
         if ready.exists():
             return
         threading.Event().wait(PAUSE)
-    raise AssertionError(f"no worker has made {ready.parent} within {TIMEOUT} s; one of them may have failed to")
+    raise AssertionError(
+        f"no worker has made {ready.parent} within {TIMEOUT} s; one of them may have failed to"
+    )

@@ -42,12 +42,20 @@ class Meaning(NamedTuple):
 
 def whole_answers() -> list[Any]:
     """The recordings of whole answers of all protocols, as parameters."""
-    return [each for name in PROTOCOLS for each in recordings(name, lambda it: it.status == 200 and not it.stream)]
+    return [
+        each
+        for name in PROTOCOLS
+        for each in recordings(name, lambda it: it.status == 200 and not it.stream)
+    ]
 
 
 def streams() -> list[Any]:
     """The recordings of streams of all protocols, as parameters."""
-    return [each for name in PROTOCOLS for each in recordings(name, lambda it: it.status == 200 and it.stream)]
+    return [
+        each
+        for name in PROTOCOLS
+        for each in recordings(name, lambda it: it.status == 200 and it.stream)
+    ]
 
 
 @cache
@@ -60,7 +68,11 @@ def _adapter(protocol: str, provider: str) -> HttpAdapter:
     except ConfigError:
         adapter = None
     # A provider without a preset, or with one for its own protocol.
-    return adapter if isinstance(adapter, OpenAICompatible) else find("openai-compatible", None).adapter
+    return (
+        adapter
+        if isinstance(adapter, OpenAICompatible)
+        else find("openai-compatible", None).adapter
+    )
 
 
 def _call(recording: Recording, body: ChatBody) -> ChatCall:

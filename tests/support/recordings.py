@@ -24,7 +24,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-FOLDER = Path(os.environ.get("LLMS_RECORDINGS") or Path(__file__).resolve().parents[3] / "shared" / "recordings")
+FOLDER = Path(
+    os.environ.get("LLMS_RECORDINGS")
+    or Path(__file__).resolve().parents[3] / "shared" / "recordings"
+)
 
 
 #: How many recordings of each kind `-m "not slow"` includes.
@@ -66,7 +69,10 @@ class Recording(NamedTuple):
     @property
     def headers(self) -> dict[str, str]:
         """The answer's headers, with lower-case names."""
-        return {str(name).lower(): str(value) for name, value in (self.response.get("headers") or {}).items()}
+        return {
+            str(name).lower(): str(value)
+            for name, value in (self.response.get("headers") or {}).items()
+        }
 
 
 @cache
@@ -92,11 +98,15 @@ def _recording(line: str) -> Recording:
     )
 
 
-def recordings(protocol: str, wanted: Callable[[Recording], bool] = lambda recording: True) -> list[Any]:
+def recordings(
+    protocol: str, wanted: Callable[[Recording], bool] = lambda recording: True
+) -> list[Any]:
     """The recordings of a protocol as parameters for `pytest.mark.parametrize`; all but a sample are slow tests."""
     selected = [each for each in _load(protocol) if ONLY in each.id and wanted(each)]
     found = [_parameter(each, is_sample=place < SAMPLE) for place, each in enumerate(selected)]
-    missing = pytest.mark.skip(reason=f"the recordings are not there: {protocol}.jsonl; set LLMS_RECORDINGS")
+    missing = pytest.mark.skip(
+        reason=f"the recordings are not there: {protocol}.jsonl; set LLMS_RECORDINGS"
+    )
     return found or [pytest.param(None, id="no-recordings", marks=missing)]
 
 
@@ -136,9 +146,14 @@ def for_each(parameters: Sequence[Any]) -> Callable[[Callable[..., None]], Calla
         # pytest takes the names of fixtures from it.
         signature = inspect.signature(test)
         arguments = signature.parameters.values()
-        renamed = [each.replace(name="recordings") if each.name == "recording" else each for each in arguments]
+        renamed = [
+            each.replace(name="recordings") if each.name == "recording" else each
+            for each in arguments
+        ]
         vars(run)["__signature__"] = signature.replace(parameters=renamed)
-        parametrized: Callable[..., None] = pytest.mark.parametrize("recordings", list(_batches(parameters)))(run)
+        parametrized: Callable[..., None] = pytest.mark.parametrize(
+            "recordings", list(_batches(parameters))
+        )(run)
         return parametrized
 
     return decorate
@@ -158,7 +173,9 @@ def _batches(parameters: Sequence[Any]) -> Iterator[Any]:
             yield pytest.param([each.values[0] for each in batch], id=name, marks=marks)
 
 
-def _run(test: Callable[..., None], recordings: Sequence[Recording], others: Mapping[str, Any]) -> None:
+def _run(
+    test: Callable[..., None], recordings: Sequence[Recording], others: Mapping[str, Any]
+) -> None:
     failures = []
     skipped = []
     for recording in recordings:

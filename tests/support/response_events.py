@@ -82,14 +82,20 @@ def _check_items(events: list[Json], response: Json) -> None:
     assert [done[index] for index in sorted(done)] == response["output"]
 
 
-def _check_piece(kind: str, event: Json, place: tuple[int, str, int], pieces: dict[tuple[int, str, int], str]) -> None:
+def _check_piece(
+    kind: str, event: Json, place: tuple[int, str, int], pieces: dict[tuple[int, str, int], str]
+) -> None:
     if kind.endswith(".delta"):
         pieces[place] = pieces.get(place, "") + event["delta"]
     elif kind.endswith(".done") and "part" not in event:
-        whole = next(event[name] for name in ("text", "refusal", "arguments", "input") if name in event)
+        whole = next(
+            event[name] for name in ("text", "refusal", "arguments", "input") if name in event
+        )
         assert whole == pieces.get(place, "")
 
 
 def _part(event: Json) -> int:
-    index: int = event["summary_index"] if "summary_index" in event else event.get("content_index", 0)
+    index: int = (
+        event["summary_index"] if "summary_index" in event else event.get("content_index", 0)
+    )
     return index

@@ -36,15 +36,22 @@ _PARAMETERS = {
 def responses_adapter(id: str = "first", **rules: Any) -> OpenAICompatible:
     """An adapter for a provider with OpenAI's rules that has no chat completions."""
     spec = ProviderSpec(
-        name="x", title="X", adapter=OpenAICompatible, rules=msgspec.structs.replace(OPENAI_RULES, **rules)
+        name="x",
+        title="X",
+        adapter=OpenAICompatible,
+        rules=msgspec.structs.replace(OPENAI_RULES, **rules),
     )
-    return OpenAICompatible(spec, ProviderSettings(id=id, base_url="https://api.example/v1", protocol="responses"))
+    return OpenAICompatible(
+        spec, ProviderSettings(id=id, base_url="https://api.example/v1", protocol="responses")
+    )
 
 
 def call_of(model: str = "gpt-x", **members: Any) -> ChatCall:
     """A call of a model. Without messages, it says hi."""
     body = decode(msgspec.json.encode({"model": "m", "messages": HI, **members}))
-    return ChatCall(body=body, upstream_model=model, client_model="m", id="chatcmpl-ours", created=1_700_000_000)
+    return ChatCall(
+        body=body, upstream_model=model, client_model="m", id="chatcmpl-ours", created=1_700_000_000
+    )
 
 
 def sent(**members: Any) -> Json:

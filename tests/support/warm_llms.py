@@ -30,7 +30,12 @@ from typing import Any, NoReturn
 _CLIENT = (sys.executable, "-I", "-S", str(Path(__file__).with_name("warm_llms_client.py")))
 
 #: Modules that run when they are imported, or that import packages which most commands must do without.
-_NOT_IMPORTED = ("llms_core.__main__", "llms_core.testing", "llms_core.prices.compile", "llms_core.otel")
+_NOT_IMPORTED = (
+    "llms_core.__main__",
+    "llms_core.testing",
+    "llms_core.prices.compile",
+    "llms_core.otel",
+)
 
 #: Tests of other environments set `sys.executable` to their Python, which has other packages than this process.
 _PYTHON = sys.executable
@@ -128,7 +133,9 @@ def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
 
 def _import_everything() -> None:
     for package in ("llms_core", "llms_providers"):
-        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.", lambda name: None):
+        for found in pkgutil.walk_packages(
+            importlib.import_module(package).__path__, f"{package}.", lambda name: None
+        ):
             if not found.name.startswith(_NOT_IMPORTED):
                 with suppress(ImportError):
                     importlib.import_module(found.name)

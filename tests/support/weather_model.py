@@ -118,7 +118,11 @@ def _read_openai(seen: Seen) -> _Request:
 def _write_openai(answer: _Answer, is_streamed: bool) -> Reply:
     frame = {"id": "chatcmpl-1", "created": 1_700_000_000, "model": "vendor-model"}
     prompt, completion = TOKENS
-    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
     calls = [
         {
             "id": f"call_{number}",
@@ -135,19 +139,27 @@ def _write_openai(answer: _Answer, is_streamed: bool) -> Reply:
         if answer.reasoning:
             message["reasoning_content"] = answer.reasoning
         choice = {"index": 0, "message": message, "finish_reason": finish}
-        return json_body({**frame, "object": "chat.completion", "choices": [choice], "usage": usage})
+        return json_body(
+            {**frame, "object": "chat.completion", "choices": [choice], "usage": usage}
+        )
 
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
     deltas += [{"reasoning_content": piece} for piece in _pieces(answer.reasoning)]
     deltas += [{"content": piece} for piece in _pieces(answer.text)]
     for number, call in enumerate(calls):
-        started = {**call, "index": number, "function": {"name": answer.calls[number].name, "arguments": ""}}
+        started = {
+            **call,
+            "index": number,
+            "function": {"name": answer.calls[number].name, "arguments": ""},
+        }
         deltas.append({"tool_calls": [started]})
         for piece in _pieces(json.dumps(answer.calls[number].arguments)):
             deltas.append({"tool_calls": [{"index": number, "function": {"arguments": piece}}]})
     choices: list[Json] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": finish})
-    chunks: list[Event] = [{**frame, "object": "chat.completion.chunk", "choices": [choice]} for choice in choices]
+    chunks: list[Event] = [
+        {**frame, "object": "chat.completion.chunk", "choices": [choice]} for choice in choices
+    ]
     chunks.append({**frame, "object": "chat.completion.chunk", "choices": [], "usage": usage})
     return _stream([*chunks, "[DONE]"])
 
@@ -172,11 +184,20 @@ def _read_anthropic(seen: Seen) -> _Request:
 def _write_anthropic(answer: _Answer, is_streamed: bool) -> Reply:
     blocks: list[Json] = []
     if answer.reasoning:
-        blocks.append({"type": "thinking", "thinking": answer.reasoning, "signature": answer.signature})
+        blocks.append(
+            {"type": "thinking", "thinking": answer.reasoning, "signature": answer.signature}
+        )
     if answer.text:
         blocks.append({"type": "text", "text": answer.text})
     for number, call in enumerate(answer.calls):
-        blocks.append({"type": "tool_use", "id": f"toolu_{number}", "name": call.name, "input": call.arguments})
+        blocks.append(
+            {
+                "type": "tool_use",
+                "id": f"toolu_{number}",
+                "name": call.name,
+                "input": call.arguments,
+            }
+        )
     stop = "tool_use" if answer.calls else "end_turn"
     frame: Json = {"id": "msg_1", "type": "message", "role": "assistant", "model": "vendor-model"}
     usage = {"input_tokens": TOKENS[0], "output_tokens": TOKENS[1]}
@@ -184,12 +205,20 @@ def _write_anthropic(answer: _Answer, is_streamed: bool) -> Reply:
     if not is_streamed:
         return json_body({**frame, "content": blocks, **end, "usage": usage})
 
-    start = {**frame, "content": [], "stop_reason": None, "stop_sequence": None, "usage": {**usage, "output_tokens": 1}}
+    start = {
+        **frame,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {**usage, "output_tokens": 1},
+    }
     events: list[Json] = [{"type": "message_start", "message": start}]
     for index, block in enumerate(blocks):
         empty, deltas = _anthropic_deltas(block)
         events.append({"type": "content_block_start", "index": index, "content_block": empty})
-        events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        events += [
+            {"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas
+        ]
         events.append({"type": "content_block_stop", "index": index})
     events.append({"type": "message_delta", "delta": end, "usage": {"output_tokens": TOKENS[1]}})
     events.append({"type": "message_stop"})
@@ -199,7 +228,10 @@ def _write_anthropic(answer: _Answer, is_streamed: bool) -> Reply:
 def _anthropic_deltas(block: Json) -> tuple[Json, list[Json]]:
     match block["type"]:
         case "thinking":
-            deltas = [{"type": "thinking_delta", "thinking": piece} for piece in _pieces(block["thinking"])]
+            deltas = [
+                {"type": "thinking_delta", "thinking": piece}
+                for piece in _pieces(block["thinking"])
+            ]
             signed = {"type": "signature_delta", "signature": block["signature"]}
             return {"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signed]
         case "text":
@@ -207,7 +239,9 @@ def _anthropic_deltas(block: Json) -> tuple[Json, list[Json]]:
                 {"type": "text_delta", "text": piece} for piece in _pieces(block["text"])
             ]
     pieces = _pieces(json.dumps(block["input"]))
-    return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    return {**block, "input": {}}, [
+        {"type": "input_json_delta", "partial_json": piece} for piece in pieces
+    ]
 
 
 # Gemini
@@ -251,11 +285,18 @@ def _write_gemini(answer: _Answer, is_streamed: bool) -> Reply:
     return _stream([*events, _gemini_answer([last], usage, "STOP")])
 
 
-def _gemini_answer(parts: Sequence[Json], usage: Mapping[str, int], finish: str | None = None) -> Json:
+def _gemini_answer(
+    parts: Sequence[Json], usage: Mapping[str, int], finish: str | None = None
+) -> Json:
     candidate: Json = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
     if finish is not None:
         candidate["finishReason"] = finish
-    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "vendor-model", "responseId": "r-1"}
+    return {
+        "candidates": [candidate],
+        "usageMetadata": usage,
+        "modelVersion": "vendor-model",
+        "responseId": "r-1",
+    }
 
 
 # OpenAI's Responses API
@@ -285,11 +326,23 @@ def _write_responses(answer: _Answer, is_streamed: bool) -> Reply:
     if answer.text:
         content = [{"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}]
         items.append(
-            {"type": "message", "id": f"msg_{unique}", "role": "assistant", "status": "completed", "content": content}
+            {
+                "type": "message",
+                "id": f"msg_{unique}",
+                "role": "assistant",
+                "status": "completed",
+                "content": content,
+            }
         )
     for number, call in enumerate(answer.calls):
-        made = {"call_id": f"call_{number}", "name": call.name, "arguments": json.dumps(call.arguments)}
-        items.append({"type": "function_call", "id": f"fc_{unique}_{number}", "status": "completed", **made})
+        made = {
+            "call_id": f"call_{number}",
+            "name": call.name,
+            "arguments": json.dumps(call.arguments),
+        }
+        items.append(
+            {"type": "function_call", "id": f"fc_{unique}_{number}", "status": "completed", **made}
+        )
     prompt, completion = TOKENS
     usage = {
         "input_tokens": prompt,
@@ -321,7 +374,12 @@ def _write_responses(answer: _Answer, is_streamed: bool) -> Reply:
     for index, item in enumerate(items):
         events += _responses_events(item, index)
     events.append({"type": "response.completed", "response": ended})
-    return _stream([(event["type"], {**event, "sequence_number": number}) for number, event in enumerate(events)])
+    return _stream(
+        [
+            (event["type"], {**event, "sequence_number": number})
+            for number, event in enumerate(events)
+        ]
+    )
 
 
 def _responses_events(item: Json, index: int) -> list[Json]:
@@ -334,16 +392,29 @@ def _responses_events(item: Json, index: int) -> list[Json]:
             kind = "response.reasoning_summary_text"
             place |= {"summary_index": 0}
             for part in item["summary"]:
-                deltas.append({"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}})
-                deltas += [{"type": f"{kind}.delta", **place, "delta": piece} for piece in _pieces(part["text"])]
+                deltas.append(
+                    {
+                        "type": "response.reasoning_summary_part.added",
+                        **place,
+                        "part": {**part, "text": ""},
+                    }
+                )
+                deltas += [
+                    {"type": f"{kind}.delta", **place, "delta": piece}
+                    for piece in _pieces(part["text"])
+                ]
                 deltas.append({"type": f"{kind}.done", **place, "text": part["text"]})
-                deltas.append({"type": "response.reasoning_summary_part.done", **place, "part": part})
+                deltas.append(
+                    {"type": "response.reasoning_summary_part.done", **place, "part": part}
+                )
         case "message":
             begun = {**item, "status": "in_progress", "content": []}
             (part,) = item["content"]
             kind = "response.output_text"
             place |= {"content_index": 0}
-            deltas.append({"type": "response.content_part.added", **place, "part": {**part, "text": ""}})
+            deltas.append(
+                {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
+            )
             for piece in _pieces(part["text"]):
                 deltas.append({"type": f"{kind}.delta", **place, "delta": piece, "logprobs": []})
             deltas.append({"type": f"{kind}.done", **place, "text": part["text"], "logprobs": []})
@@ -351,10 +422,24 @@ def _responses_events(item: Json, index: int) -> list[Json]:
         case _:
             begun = {**item, "status": "in_progress", "arguments": ""}
             kind = "response.function_call_arguments"
-            deltas += [{"type": f"{kind}.delta", **place, "delta": piece} for piece in _pieces(item["arguments"])]
-            deltas.append({"type": f"{kind}.done", **place, "name": item["name"], "arguments": item["arguments"]})
+            deltas += [
+                {"type": f"{kind}.delta", **place, "delta": piece}
+                for piece in _pieces(item["arguments"])
+            ]
+            deltas.append(
+                {
+                    "type": f"{kind}.done",
+                    **place,
+                    "name": item["name"],
+                    "arguments": item["arguments"],
+                }
+            )
     added = {"type": "response.output_item.added", "output_index": index, "item": begun}
-    return [added, *deltas, {"type": "response.output_item.done", "output_index": index, "item": item}]
+    return [
+        added,
+        *deltas,
+        {"type": "response.output_item.done", "output_index": index, "item": item},
+    ]
 
 
 def _pieces(text: str) -> list[str]:
@@ -364,7 +449,10 @@ def _pieces(text: str) -> list[str]:
 
 
 def _stream(events: Sequence[Event]) -> Reply:
-    return Reply(Status(200, {"content-type": "text/event-stream"}), *map(Chunk, encode_events(events, "sse")))
+    return Reply(
+        Status(200, {"content-type": "text/event-stream"}),
+        *map(Chunk, encode_events(events, "sse")),
+    )
 
 
 PROTOCOLS = {
@@ -372,6 +460,10 @@ PROTOCOLS = {
     "anthropic": Protocol("anthropic", "claude-sonnet-4-5", _read_anthropic, _write_anthropic),
     "gemini": Protocol("GoogleProvider", "gemini-3-pro", _read_gemini, _write_gemini),
     "responses": Protocol(
-        "OpenAiProvider", "vendor-model", _read_responses, _write_responses, {"protocol": "responses"}
+        "OpenAiProvider",
+        "vendor-model",
+        _read_responses,
+        _write_responses,
+        {"protocol": "responses"},
     ),
 }

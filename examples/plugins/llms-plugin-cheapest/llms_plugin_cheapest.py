@@ -38,4 +38,6 @@ def llms_candidates(candidates: Sequence[Candidate], caller: Caller | None) -> S
 
 def _price(candidate: Candidate) -> float:
     # What is unknown may cost anything, so it comes last, and only callers without a limit may use it.
-    return float("inf") if candidate.price is None else candidate.price.input + candidate.price.output
+    return (
+        float("inf") if candidate.price is None else candidate.price.input + candidate.price.output
+    )

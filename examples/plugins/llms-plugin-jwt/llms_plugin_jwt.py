@@ -44,7 +44,9 @@ class Verifier:
             )
         except jwt.ExpiredSignatureError:
             message = "The token has expired; ask your identity provider for a new one"
-            raise RequestError(message, status=401, type="authentication_error", code="token_expired") from None
+            raise RequestError(
+                message, status=401, type="authentication_error", code="token_expired"
+            ) from None
         except jwt.InvalidTokenError:
             return None
         return Caller(claims["sub"])

@@ -26,7 +26,9 @@ class Politeness:
     """The middleware."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._rude = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words), re.IGNORECASE)
+        self._rude = re.compile(
+            "|".join(rf"\b{re.escape(word)}\b" for word in words), re.IGNORECASE
+        )
         self._longest = max(map(len, words))
 
     async def __call__(self, call: Call, forward: Forward) -> Answered:

@@ -48,7 +48,9 @@ class SemanticCache:
         # Nobody is to see an answer to somebody else.
         caller = "" if call.caller is None else call.caller.name
         for known in self._known:
-            if (known.caller, known.model) == (caller, call.request.model) and self._is_similar(words, known.words):
+            if (known.caller, known.model) == (caller, call.request.model) and self._is_similar(
+                words, known.words
+            ):
                 return Answered(answer=known.answer, headers={"x-semantic-cache": "hit"})
 
         def keep(answer: Answer) -> None:
@@ -61,7 +63,10 @@ class SemanticCache:
 
     def _is_similar(self, words: Counter[str], others: Counter[str]) -> bool:
         length = math.hypot(*words.values()) * math.hypot(*others.values())
-        return length > 0 and sum(words[word] * others[word] for word in words) / length >= self._similarity
+        return (
+            length > 0
+            and sum(words[word] * others[word] for word in words) / length >= self._similarity
+        )
 
 
 class _Kept:

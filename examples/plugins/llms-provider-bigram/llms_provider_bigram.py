@@ -51,7 +51,9 @@ class Bigram:
         yield chunks.usage(Usage(prompt_tokens=len(prompt.split()), completion_tokens=written))
 
 
-_CANNOT = dict.fromkeys(("tools", "json_schema", "json_object", "vision", "audio", "files", "logprobs", "n"), False)
+_CANNOT = dict.fromkeys(
+    ("tools", "json_schema", "json_object", "vision", "audio", "files", "logprobs", "n"), False
+)
 
 
 @hookimpl

@@ -13,7 +13,13 @@ from llms_core.contracts.building import completion
 from llms_core.contracts.completion import Completion, Usage
 from llms_core.contracts.content import text_of
 from llms_core.contracts.request import ChatCall
-from llms_core.provider import AdapterHttp, Capabilities, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    AdapterHttp,
+    Capabilities,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 
 _ROLES = {"system": "System", "developer": "System", "user": "User", "assistant": "Assistant"}
 
@@ -52,9 +58,15 @@ class Replica:
 
     async def generate(self, call: ChatCall, http: AdapterHttp) -> Completion:
         """Create a job and wait for it. If the client leaves meanwhile, the job is cancelled, because it costs."""
-        model_input = {"prompt": _prompt(call), "max_tokens": call.request.token_limit, "seed": call.get("seed")}
+        model_input = {
+            "prompt": _prompt(call),
+            "max_tokens": call.request.token_limit,
+            "seed": call.get("seed"),
+        }
         body = {"input": {name: value for name, value in model_input.items() if value is not None}}
-        created = await http.send(self._request(f"{self._base_url}/models/{call.upstream_model}/predictions", body))
+        created = await http.send(
+            self._request(f"{self._base_url}/models/{call.upstream_model}/predictions", body)
+        )
         job = created.json(_Job)
         try:
             while job.status in ("starting", "processing"):
@@ -64,8 +76,12 @@ class Replica:
             await http.send(self._request(job.urls.cancel))
             raise
         if job.status != "succeeded":
-            raise ProviderError(ErrorKind.OVERLOADED, f"The job {job.status}: {job.error or 'no reason given'}")
-        return completion(call, content="".join(job.output), finish_reason="stop", usage=_usage(job.metrics))
+            raise ProviderError(
+                ErrorKind.OVERLOADED, f"The job {job.status}: {job.error or 'no reason given'}"
+            )
+        return completion(
+            call, content="".join(job.output), finish_reason="stop", usage=_usage(job.metrics)
+        )
 
     def _request(self, url: str, body: object = None, method: str = "POST") -> UpstreamRequest:
         headers = {"content-type": "application/json", **self._settings.headers}
@@ -78,19 +94,25 @@ class Replica:
 def _usage(counts: _Metrics | None) -> Usage | None:
     if counts is None:
         return None
-    return Usage(prompt_tokens=counts.input_token_count, completion_tokens=counts.output_token_count)
+    return Usage(
+        prompt_tokens=counts.input_token_count, completion_tokens=counts.output_token_count
+    )
 
 
 def _prompt(call: ChatCall) -> str:
     lines = []
     for message in call.request.messages:
         if message.role not in _ROLES:
-            raise Unsupported(f"Messages with the role '{message.role}' are not supported", param="messages")
+            raise Unsupported(
+                f"Messages with the role '{message.role}' are not supported", param="messages"
+            )
         lines.append(f"{_ROLES[message.role]}: {text_of(message.content)}")
     return "\n".join([*lines, "Assistant:"])
 
 
-_CANNOT = dict.fromkeys(("tools", "json_schema", "json_object", "vision", "audio", "files", "logprobs", "n"), False)
+_CANNOT = dict.fromkeys(
+    ("tools", "json_schema", "json_object", "vision", "audio", "files", "logprobs", "n"), False
+)
 
 
 @hookimpl

@@ -9,7 +9,11 @@ JOB = "/predictions/1"
 
 
 def job(status: str, **more: Any) -> dict[str, Any]:
-    return {"status": status, "urls": {"get": f"$BASE{JOB}", "cancel": f"$BASE{JOB}/cancel"}, **more}
+    return {
+        "status": status,
+        "urls": {"get": f"$BASE{JOB}", "cancel": f"$BASE{JOB}/cancel"},
+        **more,
+    }
 
 
 WIRE = Wire(

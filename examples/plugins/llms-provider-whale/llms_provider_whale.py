@@ -41,7 +41,10 @@ class Whale(OpenAICompatible):
         """Exchange the key for a token. The gateway calls this again before the time is over, or after a refusal."""
         if self._own.api_key is None:
             raise ProviderError(ErrorKind.AUTH, "Whale needs a key: set WHALE_API_KEY")
-        form = {"grant_type": "urn:whale:params:oauth:grant-type:apikey", "apikey": self._own.api_key.reveal()}
+        form = {
+            "grant_type": "urn:whale:params:oauth:grant-type:apikey",
+            "apikey": self._own.api_key.reveal(),
+        }
         request = UpstreamRequest(
             url=self._own.token_url,
             headers={"content-type": "application/x-www-form-urlencoded"},

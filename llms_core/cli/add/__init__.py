@@ -12,12 +12,24 @@ from llms_core.cli.files import files
 
 @click.command(short_help="Set up a provider: its key, its models, and a test.")
 @click.argument("provider", required=False, shell_complete=completing.further_providers)
-@click.option("--key-env", metavar="NAME", help="The environment variable with the key. By default the provider's own.")
+@click.option(
+    "--key-env",
+    metavar="NAME",
+    help="The environment variable with the key. By default the provider's own.",
+)
 @click.option("--store-key", is_flag=True, help="Keep a key that you type in ~/.llms/.env.")
 @click.option("--base-url", metavar="URL", help="The URL of an OpenAI-compatible server.")
 @click.option("--name", metavar="NAME", help="The provider's name in llms.json, if it is another.")
-@click.option("--model", "models", multiple=True, metavar="NAME", help="Offer this model, and test it; repeatable.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A further member of the block.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Offer this model, and test it; repeatable.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A further member of the block."
+)
 @click.option("--no-check", is_flag=True, help="Do not ask a model whether it answers.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: take the defaults.")
 @files

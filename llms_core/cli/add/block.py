@@ -35,7 +35,11 @@ class Block(msgspec.Struct):
 
 
 def identify(
-    file: ConfigFile, questions: Questions, provider: str | None, name: str | None, base_url: str | None
+    file: ConfigFile,
+    questions: Questions,
+    provider: str | None,
+    name: str | None,
+    base_url: str | None,
 ) -> Block:
     """Return the block that the user means. Raises Failure, and UsageError if something is missing."""
     host = file.startup.host
@@ -58,14 +62,22 @@ def identify(
     return block
 
 
-def _server(file: ConfigFile, questions: Questions, name: str | None, base_url: str | None) -> Block:
+def _server(
+    file: ConfigFile, questions: Questions, name: str | None, base_url: str | None
+) -> Block:
     """A block for any server with OpenAI's API."""
-    base_url = base_url or questions.text("Base URL, such as http://gpu-box:8080/v1", option="--base-url")
+    base_url = base_url or questions.text(
+        "Base URL, such as http://gpu-box:8080/v1", option="--base-url"
+    )
     host = urlsplit(base_url).hostname or OPENAI_COMPATIBLE.name
     block_id = name or questions.text("Name in llms.json", option="--name", default=host)
     block = _existing(file, block_id)
     if block is None:
-        block = Block(block_id, {"enabled": True, "type": OPENAI_COMPATIBLE.name, "all_models": True}, is_new=True)
+        block = Block(
+            block_id,
+            {"enabled": True, "type": OPENAI_COMPATIBLE.name, "all_models": True},
+            is_new=True,
+        )
     block.members["base_url"] = base_url
     return block
 

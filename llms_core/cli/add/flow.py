@@ -96,4 +96,6 @@ def _check(found: Startup, added: Block, models: Sequence[str], questions: Quest
     if all(result.ok for result in results):
         return
     if not questions.agreed("Write it all the same?"):
-        raise Failure(f"nothing was written, because {added.id} did not answer; --no-check writes it all the same")
+        raise Failure(
+            f"nothing was written, because {added.id} did not answer; --no-check writes it all the same"
+        )

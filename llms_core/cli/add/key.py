@@ -29,7 +29,9 @@ class Key(msgspec.Struct, frozen=True):
     typed: Secret | None = None
 
 
-def find(block: Block, questions: Questions, variable: str | None, specs: Mapping[str, ProviderSpec]) -> Key:
+def find(
+    block: Block, questions: Questions, variable: str | None, specs: Mapping[str, ProviderSpec]
+) -> Key:
     """Find out the variable, and let the user type the key if it is not set. Raises UsageError.
 
     A typed key is put into this process's environment, for the test.
@@ -37,7 +39,9 @@ def find(block: Block, questions: Questions, variable: str | None, specs: Mappin
     usual = _usual_variable(block, specs)
     variable = variable or usual
     if variable is None and block.is_new and block.current["type"] == OPENAI_COMPATIBLE.name:
-        variable = questions.text("Environment variable of its key (empty: none)", option="--key-env", default="")
+        variable = questions.text(
+            "Environment variable of its key (empty: none)", option="--key-env", default=""
+        )
     if not variable:
         return Key()
     if not _VARIABLE.fullmatch(variable):
@@ -60,11 +64,17 @@ def keep(key: Key, questions: Questions, *, store: bool) -> None:
     if key.variable is None or key.typed is None:
         return
     path = env_file.path(os.environ)
-    if path is not None and (store or questions.agreed(f"Keep the key in {path}, which only you can read?")):
+    if path is not None and (
+        store or questions.agreed(f"Keep the key in {path}, which only you can read?")
+    ):
         env_file.store(path, key.variable, key.typed.reveal())
-        click.echo(f"{path}: {key.variable} is in it; a running server has to be restarted to see it")
+        click.echo(
+            f"{path}: {key.variable} is in it; a running server has to be restarted to see it"
+        )
     else:
-        click.echo(f"Set the key in your shell, for example in its profile: export {key.variable}='…'")
+        click.echo(
+            f"Set the key in your shell, for example in its profile: export {key.variable}='…'"
+        )
 
 
 def _usual_variable(block: Block, specs: Mapping[str, ProviderSpec]) -> str | None:

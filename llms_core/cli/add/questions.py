@@ -17,7 +17,9 @@ class Questions:
     def text(self, question: str, *, option: str, default: str | None = None) -> str:
         """Return an answer, or the default. Raises UsageError if nobody can be asked and there is no default."""
         if self.possible:
-            answer: str = click.prompt(question, default=default, show_default=bool(default), err=True)
+            answer: str = click.prompt(
+                question, default=default, show_default=bool(default), err=True
+            )
             return answer.strip()
         if default is None:
             raise click.UsageError(f"{option} is missing, and there is nobody to ask")
@@ -27,7 +29,9 @@ class Questions:
         """Return an answer that is not shown while it is typed; nothing if nobody can be asked."""
         if not self.possible:
             return ""
-        answer: str = click.prompt(question, default="", show_default=False, hide_input=True, err=True)
+        answer: str = click.prompt(
+            question, default="", show_default=False, hide_input=True, err=True
+        )
         return answer.strip()
 
     def agreed(self, question: str) -> bool:

@@ -41,7 +41,12 @@ class _Ask(click.Command):
     help="A picture: a path, URL, data URI, or -.",
 )
 @click.option(
-    "--audio", "audios", metavar="SOURCE", multiple=True, shell_complete=completing.files, help="A recording."
+    "--audio",
+    "audios",
+    metavar="SOURCE",
+    multiple=True,
+    shell_complete=completing.files,
+    help="A recording.",
 )
 @click.option(
     "--file",
@@ -58,9 +63,20 @@ class _Ask(click.Command):
     help="A chat request in JSON: the prompt and media replace those in it.",
 )
 @click.option("-c", "--continue", "continues", is_flag=True, help="Continue the last conversation.")
-@click.option("--conversation", "--cid", metavar="ID", help="Continue this conversation; see `llms log`.")
-@click.option("-n", "--no-log", is_flag=True, help="Keep this prompt and its answer out of the log.")
-@click.option("-o", "--option", "options", metavar="NAME=VALUE", multiple=True, help="A parameter: JSON, or else text.")
+@click.option(
+    "--conversation", "--cid", metavar="ID", help="Continue this conversation; see `llms log`."
+)
+@click.option(
+    "-n", "--no-log", is_flag=True, help="Keep this prompt and its answer out of the log."
+)
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter: JSON, or else text.",
+)
 @click.option("--args", metavar="A=1&B=2", help="Parameters, URL-encoded, as with llms.py.")
 @click.option(
     "--schema",
@@ -69,7 +85,9 @@ class _Ask(click.Command):
     help="A JSON schema that the answer has to fit; the answer is JSON.",
 )
 @click.option("--raw", is_flag=True, help="Print the whole answer as JSON.")
-@click.option("--no-markdown", is_flag=True, help="Print the text as the model writes it, also on a terminal.")
+@click.option(
+    "--no-markdown", is_flag=True, help="Print the text as the model writes it, also on a terminal."
+)
 @click.option("--usage", is_flag=True, help="Print tokens, cost and providers to stderr.")
 @click.option("-h", "--help", "wants_help", is_flag=True, hidden=True)
 @files
@@ -101,7 +119,9 @@ def command(
         click.echo(ctx.find_root().get_help())
         return
     if chat is not None and (continues or conversation):
-        raise click.UsageError("--chat begins a conversation: it cannot be combined with -c and --conversation")
+        raise click.UsageError(
+            "--chat begins a conversation: it cannot be combined with -c and --conversation"
+        )
     # Imported only here, as they take long.
     from llms_core.cli import session
     from llms_core.cli.ask import output, parameters, prompt
@@ -117,7 +137,9 @@ def command(
         if not any((words, model, system, continues, conversation, schema)):
             click.echo(ctx.find_root().get_help())
             return
-        raise click.UsageError("there is no prompt: neither words nor standard input; `llms --help` lists the options")
+        raise click.UsageError(
+            "there is no prompt: neither words nor standard input; `llms --help` lists the options"
+        )
     asked = Options(
         prompt=text,
         model=model,

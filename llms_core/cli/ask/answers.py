@@ -38,7 +38,9 @@ class Answers:
     async def get(self, asked: Json) -> Reply:
         """Return the answer to a request. Raises Failed, ConfigError and RequestError."""
         service, printer = self._service, self._printer
-        body = request.body(asked, stream=printer.streams, max_bytes=service.startup.llms_json.max_body)
+        body = request.body(
+            asked, stream=printer.streams, max_bytes=service.startup.llms_json.max_body
+        )
         if log.isEnabledFor(logging.DEBUG):
             log.debug("request: %s", msgspec.json.encode(_shortened(asked)).decode())
         self._requests.append(answering.Request(service, body, printer.write))
@@ -61,7 +63,9 @@ class Answers:
         last = self._requests[-1]
         if last.record is None or not last.text:
             return None
-        return Reply(last.text, "interrupted", {"role": "assistant", "content": last.text}, b"", last.record)
+        return Reply(
+            last.text, "interrupted", {"role": "assistant", "content": last.text}, b"", last.record
+        )
 
     def show_usage(self) -> None:
         """Print tokens, cost and providers of all requests to stderr."""
@@ -74,7 +78,10 @@ class Answers:
         record = error.record
         if record.status != _NOT_FOUND or record.attempts:
             return error
-        return Failed(f"{error}\n{models.explanation(self._service, str(asked['model']), self._template)}", record)
+        return Failed(
+            f"{error}\n{models.explanation(self._service, str(asked['model']), self._template)}",
+            record,
+        )
 
 
 def _shortened(value: Any) -> Any:

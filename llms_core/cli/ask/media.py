@@ -30,10 +30,22 @@ _ANYWHERE = ("0.0.0.0/0", "::/0")
 _MIN_BASE64 = 1024
 #: Characters of a source in messages.
 _SHOWN = 200
-_BEGINNINGS = {b"%PDF-": "application/pdf", b"ID3": "audio/mpeg", b"\xff\xfb": "audio/mpeg", b"OggS": "audio/ogg"}
+_BEGINNINGS = {
+    b"%PDF-": "application/pdf",
+    b"ID3": "audio/mpeg",
+    b"\xff\xfb": "audio/mpeg",
+    b"OggS": "audio/ogg",
+}
 
 # The formats of `input_audio` whose name is not the second half of the media type.
-_AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "mp4": "m4a", "x-m4a": "m4a"}
+_AUDIO_FORMATS = {
+    "mpeg": "mp3",
+    "x-wav": "wav",
+    "wave": "wav",
+    "vnd.wave": "wav",
+    "mp4": "m4a",
+    "x-m4a": "m4a",
+}
 
 
 class _Data(NamedTuple):
@@ -82,7 +94,9 @@ async def _load(fetcher: Fetcher, part: Json) -> None:
         case {"type": "image_url", "image_url": {"url": str(source)} as image}:
             data = await _read(fetcher, source, "image")
             image["url"] = data.uri
-        case {"type": "input_audio", "input_audio": {"data": str(source)} as audio} if not _is_base64(source):
+        case {"type": "input_audio", "input_audio": {"data": str(source)} as audio} if (
+            not _is_base64(source)
+        ):
             data = await _read(fetcher, source, "audio")
             audio["data"] = data.base64
             subtype = data.media_type.partition("/")[2]
@@ -134,7 +148,9 @@ def _read_file(source: str, kind: str) -> _Data:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         hint = "a path, a URL, a data URI, or - for standard input"
-        raise ConfigError(f"--{kind} {source[:_SHOWN]}: {reason or 'not a path'}", hint=hint) from None
+        raise ConfigError(
+            f"--{kind} {source[:_SHOWN]}: {reason or 'not a path'}", hint=hint
+        ) from None
     return _Data(_detected(content, path.name), content, path.name)
 
 
@@ -143,7 +159,11 @@ def _decoded(uri: str, kind: str) -> _Data:
     head, comma, data = uri[5:].partition(",")
     media_type, *attributes = head.split(";")
     try:
-        content = base64.b64decode(data, validate=True) if "base64" in attributes else unquote_to_bytes(data)
+        content = (
+            base64.b64decode(data, validate=True)
+            if "base64" in attributes
+            else unquote_to_bytes(data)
+        )
     except (binascii.Error, ValueError):
         comma = ""
     if not comma:

@@ -26,7 +26,9 @@ def _from_args(text: str) -> dict[str, Any]:
     try:
         found = parse_qs(text, keep_blank_values=True, strict_parsing=bool(text))
     except ValueError:
-        raise click.BadParameter(f"'{text}': expected name=value&name=value", param_hint="--args") from None
+        raise click.BadParameter(
+            f"'{text}': expected name=value&name=value", param_hint="--args"
+        ) from None
     return {name: _typed(name, values) for name, values in found.items()}
 
 

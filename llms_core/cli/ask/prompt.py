@@ -26,7 +26,9 @@ def _piped(max_bytes: int) -> str:
     try:
         return data.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        hint = "pass a picture, a recording or a document with `--image -`, `--audio -` or `--file -`"
+        hint = (
+            "pass a picture, a recording or a document with `--image -`, `--audio -` or `--file -`"
+        )
         raise ConfigError("standard input is not text in UTF-8", hint=hint) from None
 
 

@@ -84,7 +84,9 @@ def completed(request: Json, question: Question, history: Sequence[Json] = ()) -
 
 def body(request: Json, *, stream: bool, max_bytes: int) -> ChatBody:
     """Return the request as it is sent, streamed or not. Raises ConfigError, also for members of a wrong type."""
-    request = {name: value for name, value in request.items() if name not in ("stream", "stream_options")}
+    request = {
+        name: value for name, value in request.items() if name not in ("stream", "stream_options")
+    }
     if stream:
         request["stream"] = True
         request["stream_options"] = {"include_usage": True}

@@ -45,7 +45,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     shows_usage: bool = False
 
 
-async def ask(service: Service, conversation: Conversation, options: Options, printer: Printer) -> None:
+async def ask(
+    service: Service, conversation: Conversation, options: Options, printer: Printer
+) -> None:
     """Ask, and print the answer. Raises LlmsError: ConfigError before anything is sent.
 
     If it is cancelled, the part of the answer that has arrived belongs to the conversation.
@@ -113,7 +115,9 @@ async def _request(service: Service, conversation: Conversation, options: Option
         await media.load(fetcher, template.get("messages") or ())
     else:
         template = request.from_template(service.startup.llms_json.templates, question.template)
-    is_named = bool(question.model or "model" in options.parameters or (options.chat and template.get("model")))
+    is_named = bool(
+        question.model or "model" in options.parameters or (options.chat and template.get("model"))
+    )
     asked = request.completed(template, question, conversation.messages)
     if options.schema is not None:
         asked["response_format"] = options.schema.response_format

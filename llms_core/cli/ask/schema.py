@@ -97,7 +97,9 @@ def _validator(schema: dict[str, Any], place: str) -> Any:
     try:
         kind.check_schema(schema)
     except jsonschema.SchemaError as error:
-        raise ConfigError(f"not a valid JSON schema: {error.message}"[:_MAX_REASON], path=place) from None
+        raise ConfigError(
+            f"not a valid JSON schema: {error.message}"[:_MAX_REASON], path=place
+        ) from None
     # With a registry of its own, nothing that a schema refers to is fetched.
     return kind(schema, registry=referencing.Registry())
 

@@ -12,7 +12,9 @@ def lines(record: RequestRecord) -> list[str]:
     """Return what `--usage` prints about a request."""
     parts = [_answered_by(record)]
     if record.usage is not None:
-        parts.append(f"{record.usage.prompt_tokens} tokens in, {record.usage.completion_tokens} out")
+        parts.append(
+            f"{record.usage.prompt_tokens} tokens in, {record.usage.completion_tokens} out"
+        )
     if record.cost is not None:
         parts.append(f"${record.cost:.6f}")
     parts.append(f"{record.duration:.1f} s")

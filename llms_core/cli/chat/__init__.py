@@ -19,10 +19,25 @@ from llms_core.cli.files import files
     help="The model; by default that of `defaults.text` in llms.json.",
 )
 @click.option("-s", "--system", metavar="TEXT", help="The system prompt.")
-@click.option("-c", "--continue", "continues", is_flag=True, help="Continue the last conversation, with its model.")
-@click.option("--conversation", "--cid", metavar="ID", help="Continue this conversation; see `llms log`.")
+@click.option(
+    "-c",
+    "--continue",
+    "continues",
+    is_flag=True,
+    help="Continue the last conversation, with its model.",
+)
+@click.option(
+    "--conversation", "--cid", metavar="ID", help="Continue this conversation; see `llms log`."
+)
 @click.option("-n", "--no-log", is_flag=True, help="Keep the conversation out of the log.")
-@click.option("-o", "--option", "options", metavar="NAME=VALUE", multiple=True, help="A parameter: JSON, or else text.")
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter: JSON, or else text.",
+)
 @click.option("--no-markdown", is_flag=True, help="Print the text as the model writes it.")
 @click.option("--usage", is_flag=True, help="Print tokens, cost and providers after each answer.")
 @files
@@ -58,7 +73,9 @@ def command(
     from llms_core.cli.log import history
 
     started = session.load(ctx, config, plugins)
-    asked = Options(model=model, system=system, parameters=parameters.parse(None, options), shows_usage=usage)
+    asked = Options(
+        model=model, system=system, parameters=parameters.parse(None, options), shows_usage=usage
+    )
     talk = history.conversation(continues=continues, id=conversation, is_logged=not no_log)
     has_markdown = not no_markdown and output.may_render(ctx)
     chat(started, talk, asked, lambda: output.printer(markdown=has_markdown))

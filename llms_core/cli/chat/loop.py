@@ -19,13 +19,21 @@ from llms_core.startup import Startup
 _HELP = "Ctrl-C cancels an answer, Ctrl-D leaves, !multi begins a prompt of several lines, which !end ends."
 
 
-def chat(started: Startup, conversation: Conversation, options: Options, new_printer: Callable[[], Printer]) -> None:
+def chat(
+    started: Startup,
+    conversation: Conversation,
+    options: Options,
+    new_printer: Callable[[], Printer],
+) -> None:
     """Ask for prompts and answer them until there are no more. A prompt that fails ends nothing.
 
     Raises LlmsError if no prompt could be answered: there is no such model, or a parameter is invalid.
     """
     is_terminal = sys.stdin.isatty()
-    with session.running(started) as (service, run), prompt.editing(is_terminal, keeps=conversation.is_logged):
+    with (
+        session.running(started) as (service, run),
+        prompt.editing(is_terminal, keeps=conversation.is_logged),
+    ):
         name = run(ready(service, conversation, options))
         if is_terminal:
             click.echo(f"{name}. {_HELP}")

@@ -12,7 +12,9 @@ from llms_core.cli.files import files
 
 @click.command(short_help="Ask models of your providers whether they answer.")
 @click.argument("provider", required=False, shell_complete=completing.enabled_providers)
-@click.argument("models", nargs=-1, metavar="[MODEL...|all]", shell_complete=completing.models_of_provider)
+@click.argument(
+    "models", nargs=-1, metavar="[MODEL...|all]", shell_complete=completing.models_of_provider
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
     "--timeout",
@@ -22,7 +24,11 @@ from llms_core.cli.files import files
     help="Seconds that a model has to answer.",
 )
 @click.option(
-    "--parallel", default=8, show_default=True, type=click.IntRange(1), help="The number of requests at the same time."
+    "--parallel",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The number of requests at the same time.",
 )
 @files
 @click.pass_context
@@ -52,6 +58,8 @@ def command(
     from llms_core.cli.check.run import Options, check
 
     started = session.load(ctx, config, plugins)
-    options = Options(provider=provider, models=models, as_json=as_json, timeout=timeout, parallel=parallel)
+    options = Options(
+        provider=provider, models=models, as_json=as_json, timeout=timeout, parallel=parallel
+    )
     if not check(started, options):
         ctx.exit(1)

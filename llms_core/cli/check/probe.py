@@ -85,7 +85,9 @@ async def probe(service: Service, target: Target, seconds: float) -> Result:
     )
 
 
-async def _answered(service: Service, item: Configured, model: str, seconds: float) -> RequestRecord:
+async def _answered(
+    service: Service, item: Configured, model: str, seconds: float
+) -> RequestRecord:
     asked = _request(item.provider.check, service.startup.llms_json.templates, model)
     body = request.body(asked, stream=False, max_bytes=service.startup.llms_json.max_body)
     async with asyncio.timeout(seconds):
@@ -93,7 +95,9 @@ async def _answered(service: Service, item: Configured, model: str, seconds: flo
     return reply.record
 
 
-def _request(own: Mapping[str, Any] | None, templates: Mapping[str, Mapping[str, Any]], model: str) -> dict[str, Any]:
+def _request(
+    own: Mapping[str, Any] | None, templates: Mapping[str, Mapping[str, Any]], model: str
+) -> dict[str, Any]:
     template = own or templates.get("check") or _DEFAULT
     asked = request.from_template({"check": template}, "check")
     # llms.py's users have templates without messages.

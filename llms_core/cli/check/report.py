@@ -27,7 +27,9 @@ class Lines:
         self._missing -= 1
         self._hide_progress()
         state = styled("ok    ", "green") if result.ok else styled("failed", "red")
-        click.echo(f"{state}  {name_of(result.provider, result.model).ljust(self._width)}  {_details(result)}".rstrip())
+        click.echo(
+            f"{state}  {name_of(result.provider, result.model).ljust(self._width)}  {_details(result)}".rstrip()
+        )
         self._show_progress()
 
     def finish(self, results: Sequence[Result]) -> None:

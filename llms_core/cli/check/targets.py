@@ -63,7 +63,9 @@ async def find(service: Service, name: str | None, models: Sequence[str]) -> lis
     return targets
 
 
-async def _discover(service: Service, chosen: Sequence[Configured], models: Sequence[str]) -> dict[str, str]:
+async def _discover(
+    service: Service, chosen: Sequence[Configured], models: Sequence[str]
+) -> dict[str, str]:
     """Ask providers for their models where that is necessary, and return why some did not tell them."""
     asked = [item for item in chosen if _has_to_be_asked(item, models)]
     if not asked:

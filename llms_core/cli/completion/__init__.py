@@ -56,10 +56,16 @@ def commands(ctx: click.Context, incomplete: str, built_in: Sequence[str]) -> li
     from llms_core.cli.completion import names
 
     found = names.known(ctx).commands or dict.fromkeys(built_in, "")
-    return [CompletionItem(name, help=text) for name, text in found.items() if name.startswith(incomplete)]
+    return [
+        CompletionItem(name, help=text)
+        for name, text in found.items()
+        if name.startswith(incomplete)
+    ]
 
 
-def options(groups: Sequence[click.Command], ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+def options(
+    groups: Sequence[click.Command], ctx: click.Context, incomplete: str
+) -> list[CompletionItem]:
     """Return the options of several commands that begin so, each once."""
     found: dict[str, CompletionItem] = {}
     for group in groups:

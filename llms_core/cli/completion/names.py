@@ -151,7 +151,9 @@ def _found(ctx: click.Context, config: Path | None, plugins: Path | None) -> _En
         names=Known(
             commands=_commands(ctx.find_root()),
             providers={name: providers[name] for name in _words(providers)},
-            installable=_words(name for name in default_config.names(host) if name not in providers),
+            installable=_words(
+                name for name in default_config.names(host) if name not in providers
+            ),
             types=_words(sorted({spec.name for spec in host.specs.values()})),
         ),
     )
@@ -217,6 +219,8 @@ def _write(file: Path, entries: _Entries) -> None:
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         # Readable by its owner alone.
-        with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as temporary:
+        with NamedTemporaryFile(
+            dir=file.parent, prefix=f".{file.name}.", delete=False
+        ) as temporary:
             temporary.write(msgspec.json.encode(entries))
         Path(temporary.name).replace(file)

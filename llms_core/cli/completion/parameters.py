@@ -28,7 +28,9 @@ def providers(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 def enabled_providers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the providers that are in use."""
-    return _beginning(incomplete, (name for name, each in known(ctx).providers.items() if each.is_enabled))
+    return _beginning(
+        incomplete, (name for name, each in known(ctx).providers.items() if each.is_enabled)
+    )
 
 
 def further_providers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

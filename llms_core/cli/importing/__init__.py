@@ -21,11 +21,18 @@ def command() -> None:
 @command.command(short_help="Convert a configuration of LiteLLM's proxy.")
 @click.argument("config_yaml", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--write", is_flag=True, help="Write both files, in place of printing them.")
-@click.option("--force", is_flag=True, help="With --write: replace files that exist; backups are kept.")
+@click.option(
+    "--force", is_flag=True, help="With --write: replace files that exist; backups are kept."
+)
 @files
 @click.pass_context
 def litellm(
-    ctx: click.Context, config_yaml: Path, write: bool, force: bool, config: Path | None, plugins: Path | None
+    ctx: click.Context,
+    config_yaml: Path,
+    write: bool,
+    force: bool,
+    config: Path | None,
+    plugins: Path | None,
 ) -> None:
     """Convert the configuration file of LiteLLM's proxy, and report everything that is not converted, or differs.
 

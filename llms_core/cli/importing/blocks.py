@@ -44,10 +44,14 @@ def group(document: Document, deployments: Sequence[Deployment]) -> list[Block]:
         weight = deployment.weight if names[deployment.name] > 1 else None
         block = _fitting(blocks, deployment, weight)
         if block is None:
-            block = Block(_new_id(blocks, deployment), deployment.block, deployment.timeouts, weight)
+            block = Block(
+                _new_id(blocks, deployment), deployment.block, deployment.timeouts, weight
+            )
             blocks.append(block)
         elif deployment.name in block.models:
-            document.note(deployment.path, "is the same as another deployment, and therefore only there once")
+            document.note(
+                deployment.path, "is the same as another deployment, and therefore only there once"
+            )
         if deployment.upstream:
             block.models[deployment.name] = deployment.upstream
         if deployment.price is not None:

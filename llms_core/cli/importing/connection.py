@@ -15,7 +15,9 @@ from llms_core.secret import Secret
 _BASE_URL = "base_url"
 
 
-def connection(document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath) -> dict[str, Any] | None:
+def connection(
+    document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath
+) -> dict[str, Any] | None:
     """Take the members of `params` that say where the provider is. None, with a report, without its address."""
     block: dict[str, Any] = {"type": spec.name}
     block.update(_address(document, spec, params, path))
@@ -34,7 +36,9 @@ def connection(document: Document, spec: ProviderSpec, params: dict[str, Any], p
     return block
 
 
-def _address(document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath) -> dict[str, Any]:
+def _address(
+    document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath
+) -> dict[str, Any]:
     """The URL, and the type that goes with it."""
     names = [name for name, ours in spec.litellm.members.items() if ours == _BASE_URL]
     given = [params.pop(name, None) for name in ("api_base", "base_url", *names)]
@@ -58,7 +62,11 @@ def _speaks_openai(spec: ProviderSpec) -> bool:
     """Whether the adapter appends OpenAI's paths to any URL; Azure's, for one, has addresses of its own."""
     if spec.name == OPENAI_COMPATIBLE.name:
         return True
-    return isinstance(spec.adapter, type) and issubclass(spec.adapter, OpenAICompatible) and bool(spec.base_url)
+    return (
+        isinstance(spec.adapter, type)
+        and issubclass(spec.adapter, OpenAICompatible)
+        and bool(spec.base_url)
+    )
 
 
 def _host(url: str) -> str | None:
@@ -68,7 +76,9 @@ def _host(url: str) -> str | None:
         return None
 
 
-def _own_settings(document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath) -> dict[str, Any]:
+def _own_settings(
+    document: Document, spec: ProviderSpec, params: dict[str, Any], path: JsonPath
+) -> dict[str, Any]:
     """The members that only this type has; those of other types are left, and reported."""
     secrets = {field.name for field in own_settings(spec.settings) if _is_secret(field.type)}
     own = own_member_names(spec.settings)

@@ -49,8 +49,12 @@ def convert(path: Path, specs: Specs, env: Mapping[str, str] = os.environ) -> Co
             names.append(deployment.name)
     blocks = group(document, deployments)
     tables = convert_settings(document, blocks, names)
-    for name in document.members(document.sections.pop("environment_variables", None), ("environment_variables",)):
-        document.leave_out(("environment_variables", name), "set it in the environment, or in ~/.llms/.env")
+    for name in document.members(
+        document.sections.pop("environment_variables", None), ("environment_variables",)
+    ):
+        document.leave_out(
+            ("environment_variables", name), "set it in the environment, or in ~/.llms/.env"
+        )
     document.leave_out_rest(document.sections, ())
     return Converted(
         llms_json={"providers": {block.id: block.as_json() for block in blocks}},
@@ -63,19 +67,26 @@ def convert(path: Path, specs: Specs, env: Mapping[str, str] = os.environ) -> Co
 
 def _is_valid(document: Document, specs: Specs, deployment: Deployment) -> bool:
     """Whether llms.json may have such a block; otherwise it is reported."""
-    block = {**deployment.block, "models": {deployment.name: deployment.upstream or deployment.name}}
+    block = {
+        **deployment.block,
+        "models": {deployment.name: deployment.upstream or deployment.name},
+    }
     try:
         llms_json.read(msgspec.json.encode({"providers": {"it": block}}), "", specs, env={})
     except ConfigError as error:
         member = error.field.removeprefix("providers.it").removeprefix(".")
-        document.leave_out_deployment(deployment.path, f"{member}: {error.message}" if member else error.message)
+        document.leave_out_deployment(
+            deployment.path, f"{member}: {error.message}" if member else error.message
+        )
         return False
     return True
 
 
 def _read_credentials(document: Document) -> None:
     """Read `credential_list`, whose entries deployments name."""
-    for index, entry in enumerate(document.items(document.sections.pop("credential_list", None), ("credential_list",))):
+    for index, entry in enumerate(
+        document.items(document.sections.pop("credential_list", None), ("credential_list",))
+    ):
         path = ("credential_list", index)
         members = document.members(entry, path)
         values = document.members(members.get("credential_values"), (*path, "credential_values"))

@@ -64,7 +64,9 @@ class Deployment(msgspec.Struct, kw_only=True):
     order: float
 
 
-def read_deployment(document: Document, specs: Specs, entry: Any, path: JsonPath) -> Deployment | None:
+def read_deployment(
+    document: Document, specs: Specs, entry: Any, path: JsonPath
+) -> Deployment | None:
     """Convert an entry. None, with a report, if that is not possible."""
     members = document.members(entry, path)
     params_path = (*path, "litellm_params")
@@ -78,7 +80,9 @@ def read_deployment(document: Document, specs: Specs, entry: Any, path: JsonPath
         return None
     spec, provider, upstream = find(specs, model, params.pop("custom_llm_provider", None))
     if spec is None:
-        document.leave_out_deployment(params_path, f"no provider is installed for LiteLLM's '{provider or model}'")
+        document.leave_out_deployment(
+            params_path, f"no provider is installed for LiteLLM's '{provider or model}'"
+        )
         return None
     if spec.litellm.prefix:
         upstream = re.sub(f"^(?:{spec.litellm.prefix})", "", upstream)
@@ -155,7 +159,9 @@ def _timeouts(document: Document, params: dict[str, Any], path: JsonPath) -> dic
     return timeouts
 
 
-def _price(document: Document, places: tuple[dict[str, Any], ...], path: JsonPath) -> dict[str, str] | None:
+def _price(
+    document: Document, places: tuple[dict[str, Any], ...], path: JsonPath
+) -> dict[str, str] | None:
     """The price of a token, as text so that it keeps its digits."""
     row = {}
     for place in places:
@@ -181,7 +187,9 @@ def _weight(document: Document, places: tuple[dict[str, Any], ...], path: JsonPa
                 found.setdefault(name, value)
     for name in ("rpm", "tpm"):
         if name in found:
-            document.note(path, f"`{name}` is only used as a weight: the number of requests is not limited")
+            document.note(
+                path, f"`{name}` is only used as a weight: the number of requests is not limited"
+            )
     return found.get("weight", found.get("rpm", found.get("tpm")))
 
 
@@ -200,7 +208,9 @@ def _wildcard(document: Document, deployment: Deployment) -> Deployment | None:
         reason = "only wildcards are converted that add a prefix to the provider's names, such as `openai/*`"
         document.leave_out_deployment(deployment.path, reason)
         return None
-    document.note(deployment.path, "only models that the provider lists are offered, and not every name")
+    document.note(
+        deployment.path, "only models that the provider lists are offered, and not every name"
+    )
     block = deployment.block
     block["all_models"] = True
     if prefix := name.removesuffix(upstream):

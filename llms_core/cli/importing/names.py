@@ -13,9 +13,18 @@ STRATEGIES = {
     "simple-shuffle": ("weighted", ""),
     "least-busy": ("least_busy", ""),
     "latency-based-routing": ("fastest", ""),
-    "usage-based-routing": ("least_busy", "it counts running requests, and not the tokens of a minute"),
-    "usage-based-routing-v2": ("least_busy", "it counts running requests, and not the tokens of a minute"),
-    "cost-based-routing": ("ordered", "the providers are tried in the order of llms.json, and not by price"),
+    "usage-based-routing": (
+        "least_busy",
+        "it counts running requests, and not the tokens of a minute",
+    ),
+    "usage-based-routing-v2": (
+        "least_busy",
+        "it counts running requests, and not the tokens of a minute",
+    ),
+    "cost-based-routing": (
+        "ordered",
+        "the providers are tried in the order of llms.json, and not by price",
+    ),
 }
 
 

@@ -28,7 +28,12 @@ def print_files(converted: Converted) -> None:
 
 
 def write_files(
-    converted: Converted, host: PluginHost, config: Path | None, plugins: Path | None, *, force: bool
+    converted: Converted,
+    host: PluginHost,
+    config: Path | None,
+    plugins: Path | None,
+    *,
+    force: bool,
 ) -> None:
     """Write both files, and keys to the user's `.env`. Raises ConfigError; nothing is written then."""
     contents = {
@@ -37,7 +42,11 @@ def write_files(
     }
     kept = [path for path in contents if path.exists()]
     if kept and not force:
-        raise ConfigError("the file exists already", path=str(kept[0]), hint="--force replaces it, and keeps a backup")
+        raise ConfigError(
+            "the file exists already",
+            path=str(kept[0]),
+            hint="--force replaces it, and keeps a backup",
+        )
     llms_json, toml = contents
     read = plugins_toml.read(contents[toml], str(toml))
     os.environ.update(converted.keys)
@@ -53,7 +62,9 @@ def write_files(
         click.echo(f"{keys}: {name} is in it")
     for path, content in contents.items():
         backup = replace_file(path, path.read_bytes() if path.exists() else None, content)
-        click.echo(f"{path}: written" + (f"; what it contained before is in {backup}" if backup else ""))
+        click.echo(
+            f"{path}: written" + (f"; what it contained before is in {backup}" if backup else "")
+        )
     click.echo("\nNext: `llms config check`, `llms check`, `llms serve`")
 
 
@@ -65,5 +76,7 @@ def _toml(tables: dict[str, Any]) -> str:
     try:
         import tomli_w  # an optional dependency
     except ImportError:
-        raise ConfigError("plugins.toml is written by tomli-w", hint='run `pip install "llms-core[litellm]"`') from None
+        raise ConfigError(
+            "plugins.toml is written by tomli-w", hint='run `pip install "llms-core[litellm]"`'
+        ) from None
     return tomli_w.dumps(tables)

@@ -101,12 +101,16 @@ def _aliases(document: Document, router: Tables, blocks: Sequence[Block]) -> Non
         if isinstance(target, dict):
             name = target.get("model")
             if target.get("hidden"):
-                document.note((*path, alias), "is listed in /v1/models, although it is hidden in LiteLLM")
+                document.note(
+                    (*path, alias), "is listed in /v1/models, although it is hidden in LiteLLM"
+                )
         if not add_aliases(blocks, str(name), alias):
             document.leave_out((*path, alias), f"no deployment has the name '{name}'")
 
 
-def _fallbacks(document: Document, section: Tables, path: JsonPath, routing: Tables, names: Iterable[str]) -> None:
+def _fallbacks(
+    document: Document, section: Tables, path: JsonPath, routing: Tables, names: Iterable[str]
+) -> None:
     """Collect the models that are tried after all providers of another have failed."""
     kinds = {
         "fallbacks": "",
@@ -130,7 +134,9 @@ def _fallbacks(document: Document, section: Tables, path: JsonPath, routing: Tab
                 _add_fallbacks(document, routing, name, defaults, here)
 
 
-def _add_fallbacks(document: Document, routing: Tables, name: str, models: Any, path: JsonPath) -> None:
+def _add_fallbacks(
+    document: Document, routing: Tables, name: str, models: Any, path: JsonPath
+) -> None:
     if "*" in name:
         document.leave_out(path, f"fallbacks are by exact names, and not for {name}")
         return
@@ -150,7 +156,9 @@ def _retries(document: Document, section: Tables, path: JsonPath, routing: Table
         routing.setdefault("retry", {})["attempts"] = min(int(retries), _MOST_RETRIES)
 
 
-def _limits(document: Document, section: Tables, path: JsonPath, routing: Tables, timeouts: Tables) -> None:
+def _limits(
+    document: Document, section: Tables, path: JsonPath, routing: Tables, timeouts: Tables
+) -> None:
     """Time limits, and when a provider that fails is left out."""
     for name in ("request_timeout", "timeout"):
         seconds = _number(document, section, name, path)
@@ -164,7 +172,9 @@ def _limits(document: Document, section: Tables, path: JsonPath, routing: Tables
         breaker["cooldown"] = cooldown or 1.0
     if (allowed := _number(document, section, "allowed_fails", path)) is not None:
         breaker["failures"] = int(allowed) + 1
-        document.note((*path, "allowed_fails"), "counts failures in a row, and not those of a minute")
+        document.note(
+            (*path, "allowed_fails"), "counts failures in a row, and not those of a minute"
+        )
     if not breaker:
         del routing["breaker"]
 
@@ -179,7 +189,9 @@ def _number(document: Document, section: Tables, name: str, path: JsonPath) -> f
 def _cache(document: Document, litellm: Tables, plugin: Tables) -> None:
     path = ("litellm_settings", "cache")
     enabled = litellm.pop("cache", None)
-    params = document.members(litellm.pop("cache_params", None), ("litellm_settings", "cache_params"))
+    params = document.members(
+        litellm.pop("cache_params", None), ("litellm_settings", "cache_params")
+    )
     if not enabled:
         return
     seconds = _number(document, params, "ttl", ("litellm_settings", "cache_params"))

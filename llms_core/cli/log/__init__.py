@@ -13,13 +13,23 @@ _WORDS = (*_SWITCHES, "path")
 
 @click.command(short_help="Show earlier prompts and their answers, or one request.")
 @click.argument("what", required=False, metavar="[ID|REQUEST-ID|off|on|path]")
-@click.option("-n", "--count", default=20, show_default=True, help="How many conversations to list; 0 for all.")
-@click.option("-q", "--query", default="", metavar="TEXT", help="List conversations that contain a text.")
+@click.option(
+    "-n",
+    "--count",
+    default=20,
+    show_default=True,
+    help="How many conversations to list; 0 for all.",
+)
+@click.option(
+    "-q", "--query", default="", metavar="TEXT", help="List conversations that contain a text."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--delete", is_flag=True, help="Delete the conversation ID.")
 @verbosity
 @click.pass_context
-def command(ctx: click.Context, what: str | None, count: int, query: str, as_json: bool, delete: bool) -> None:
+def command(
+    ctx: click.Context, what: str | None, count: int, query: str, as_json: bool, delete: bool
+) -> None:
     """List the latest conversations, or show one: the beginning of its id is enough.
 
     The id of a request, which answers have in the header x-request-id, shows what the ledger has of it: its attempts,
@@ -67,7 +77,9 @@ def _unknown(what: str) -> Failure:
 
     similar = get_close_matches(what, _WORDS, n=1)
     if similar:
-        return Failure(f"no conversation and no request '{what}'; did you mean `llms log {similar[0]}`?")
+        return Failure(
+            f"no conversation and no request '{what}'; did you mean `llms log {similar[0]}`?"
+        )
     return Failure(f"no conversation and no request '{what}' (`llms log` lists conversations)")
 
 

@@ -7,7 +7,9 @@ from llms_core.cli.log import store, switch
 from llms_core.cli.user_error import Failure
 
 
-def conversation(*, continues: bool = False, id: str | None = None, is_logged: bool = True) -> Conversation:
+def conversation(
+    *, continues: bool = False, id: str | None = None, is_logged: bool = True
+) -> Conversation:
     """Return the conversation that began with `id`, or the last one if it `continues`, or else a new one.
 
     Raises Failure if it is not in the log.

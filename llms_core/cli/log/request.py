@@ -23,7 +23,9 @@ _COUNTS = (
 )
 
 
-def show(request: Json, attempts: Sequence[Json], content: tuple[str, str] | None, *, as_json: bool) -> None:
+def show(
+    request: Json, attempts: Sequence[Json], content: tuple[str, str] | None, *, as_json: bool
+) -> None:
     """Print a request and its attempts, and the texts if they are kept."""
     if as_json:
         document = {**_members(request), "attempts": [_members(attempt) for attempt in attempts]}
@@ -36,7 +38,10 @@ def show(request: Json, attempts: Sequence[Json], content: tuple[str, str] | Non
         click.echo(printable(f"  {title:<12}{value}"))
     for attempt in attempts:
         click.echo()
-        click.secho(printable(f"  {attempt['number']}. {attempt['provider']}: {attempt['upstream_model']}"), bold=True)
+        click.secho(
+            printable(f"  {attempt['number']}. {attempt['provider']}: {attempt['upstream_model']}"),
+            bold=True,
+        )
         for title, value in _attempt_lines(attempt):
             click.echo(printable(f"     {title:<12}{value}"))
     if content is not None:
@@ -47,7 +52,10 @@ def show(request: Json, attempts: Sequence[Json], content: tuple[str, str] | Non
 
 def _lines(request: Json) -> Iterator[tuple[str, str]]:
     yield "model", request["model"] or "(none)"
-    yield "operation", f"{request['operation']}, as {request['dialect']}{', streamed' if request['stream'] else ''}"
+    yield (
+        "operation",
+        f"{request['operation']}, as {request['dialect']}{', streamed' if request['stream'] else ''}",
+    )
     yield "key", request["caller"] or "(none)"
     yield "status", _status(request)
     yield from _usage(request)
@@ -81,7 +89,11 @@ def _status(request: Json) -> str:
 def _usage(row: Json) -> Iterator[tuple[str, str]]:
     if row["input"] is None:
         return
-    counts = [f"{row[name]:,} {title}" for name, title in _COUNTS if row[name] or name in ("input", "output")]
+    counts = [
+        f"{row[name]:,} {title}"
+        for name, title in _COUNTS
+        if row[name] or name in ("input", "output")
+    ]
     yield "tokens", ", ".join(counts)
     cost = "not known" if row["cost"] is None else f"${row['cost']:.6f} ({row['cost_source']})"
     yield "cost", cost
@@ -97,7 +109,9 @@ def _time(row: Json) -> str:
 def _members(row: Json) -> dict[str, Any]:
     """A row as JSON, with times as text and labels as they were sent."""
     members = dict(row)
-    members["started"] = datetime.fromtimestamp(row["started"], UTC).isoformat(timespec="milliseconds")
+    members["started"] = datetime.fromtimestamp(row["started"], UTC).isoformat(
+        timespec="milliseconds"
+    )
     for name in ("stream", "truncated", "cancelled"):
         if name in members:
             members[name] = bool(members[name])

@@ -50,7 +50,13 @@ def conversation(id: str, turns: Sequence[Turn], *, as_json: bool) -> None:
 
 def _row(summary: Summary) -> tuple[str, ...]:
     turns = f"{summary.turns} turns" if summary.turns > 1 else ""
-    return summary.id[:_SHOWN_ID], _local(summary.updated), printable(summary.model), turns, printable(summary.title)
+    return (
+        summary.id[:_SHOWN_ID],
+        _local(summary.updated),
+        printable(summary.model),
+        turns,
+        printable(summary.title),
+    )
 
 
 def _asked(turn: Turn) -> Iterable[str]:

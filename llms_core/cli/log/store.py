@@ -145,7 +145,8 @@ class Log:
         title = first_line[:_MAX_TITLE]
         with self._open(creates=True) as connection:
             connection.execute(
-                _ADD_CONVERSATION, {"id": conversation, "now": time.time(), "title": title, "size": size}
+                _ADD_CONVERSATION,
+                {"id": conversation, "now": time.time(), "title": title, "size": size},
             )
             connection.execute(_ADD_TURN, {**row, "conversation": conversation})
             connection.execute(_REMOVE_OLDEST, (MAX_BYTES,))
@@ -192,7 +193,9 @@ class Log:
             return []
         escaped = "".join(f"!{char}" if char in "!%_" else char for char in query)
         with self._open() as connection:
-            rows = connection.execute(_LIST, {"query": query, "pattern": f"%{escaped}%", "limit": limit}).fetchall()
+            rows = connection.execute(
+                _LIST, {"query": query, "pattern": f"%{escaped}%", "limit": limit}
+            ).fetchall()
         return [Summary(*row) for row in rows]
 
     @contextmanager

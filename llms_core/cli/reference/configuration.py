@@ -80,7 +80,12 @@ def page(specs: Iterable[ProviderSpec]) -> str:
     lines = [_INTRODUCTION, "## llms.json", "", _example("llms.json", _LLMS_JSON_EXAMPLE)]
     for section in LLMS_JSON:
         lines += _rendered(section)
-    lines += ["## Settings of single types of providers", "", "In the block of a provider of that type.", ""]
+    lines += [
+        "## Settings of single types of providers",
+        "",
+        "In the block of a provider of that type.",
+        "",
+    ]
     for section in own_sections(specs):
         lines += _rendered(section)
     lines += ["## plugins.toml", "", _example("plugins.toml", _PLUGINS_TOML_EXAMPLE)]
@@ -163,7 +168,16 @@ def _environment(spec: ProviderSpec) -> str:
 
 def _error_kinds() -> Iterator[str]:
     explained = meanings(ErrorKind)
-    yield row(["kind", "meaning", "status", "then", "retried at the last candidate", "counts against the circuit"])
+    yield row(
+        [
+            "kind",
+            "meaning",
+            "status",
+            "then",
+            "retried at the last candidate",
+            "counts against the circuit",
+        ]
+    )
     yield row(["---"] * 6)
     for kind, consequences in ERROR_TABLE.items():
         yield row(

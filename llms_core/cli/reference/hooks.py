@@ -77,7 +77,9 @@ def public_type(name: str) -> str | None:
 
 def _section(name: str) -> Iterator[str]:
     signature = _signature(name)
-    arguments = ", ".join(f"{argument.name}: {argument.annotation}" for argument in signature.parameters.values())
+    arguments = ", ".join(
+        f"{argument.name}: {argument.annotation}" for argument in signature.parameters.values()
+    )
     yield f"## {name}\n"
     yield f"```python\ndef {name}({arguments}) -> {signature.return_annotation}\n```\n"
     yield f"{inspect.getdoc(_specification(name))}\n"

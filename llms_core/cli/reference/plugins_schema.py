@@ -93,7 +93,9 @@ def schema() -> dict[str, Any]:
     members = definitions[PluginsToml.__name__]["properties"]
     del members["path"]
     members["types"]["additionalProperties"] = _reference(DeclaredType)
-    members["plugin"]["properties"] = {name: _reference(settings) for name, settings in OWN_PLUGINS.items()}
+    members["plugin"]["properties"] = {
+        name: _reference(settings) for name, settings in OWN_PLUGINS.items()
+    }
     for name, settings in OWN_TABLES.items():
         members[name] = {"description": members[name]["description"], **_reference(settings)}
     # msgspec's JSON schemas leave out what keys may be.

@@ -72,7 +72,9 @@ def _cells(spec: ProviderSpec) -> list[str]:
     protocol = "OpenAI's" if _is_openai_compatible(spec) else "its own"
     # The capabilities are those of chat.
     has_chat = _chat_path(spec) != "–"
-    capabilities = [_yes_or_dash(has_chat and getattr(spec.capabilities, member)) for member in _COLUMNS]
+    capabilities = [
+        _yes_or_dash(has_chat and getattr(spec.capabilities, member)) for member in _COLUMNS
+    ]
     return [name, f"`{spec.name}`", protocol, *capabilities]
 
 
@@ -95,7 +97,9 @@ def _operations_table(specs: Iterable[ProviderSpec]) -> Iterator[str]:
 
 def _embeddings_table(specs: Iterable[ProviderSpec]) -> Iterator[str]:
     """A row for each provider of embeddings."""
-    yield _table_row(["type", "inputs", "tokens", "`dimensions`", "`input_type`", "without `input_type`"])
+    yield _table_row(
+        ["type", "inputs", "tokens", "`dimensions`", "`input_type`", "without `input_type`"]
+    )
     yield _table_row(["---"] * 6)
     for spec in specs:
         if "embeddings" not in spec.paths:
@@ -107,7 +111,9 @@ def _embeddings_table(specs: Iterable[ProviderSpec]) -> Iterator[str]:
             _yes_or_dash(rules.tokens),
             _yes_or_dash(bool(rules.dimensions)),
         ]
-        yield _table_row([*cells, ", ".join(_quoted(rules.input_types)) or "–", rules.default_input_type or "–"])
+        yield _table_row(
+            [*cells, ", ".join(_quoted(rules.input_types)) or "–", rules.default_input_type or "–"]
+        )
 
 
 def _is_openai_compatible(spec: ProviderSpec) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 from llms_core.cache.middleware import CacheSettings
 from llms_core.cli.reference.tables import Write, as_json, as_toml
 from llms_core.config import model, price_shape, shape
+from llms_core.config.conversion_shape import Conversions, ImageConversion
 from llms_core.config.described import members
 from llms_core.contracts.abilities import Capabilities, RequestRules
 from llms_core.contracts.embeddings import EmbeddingRules
@@ -60,7 +61,10 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
             is_described = self.only is None or member.name in self.only
             if not is_described or member.example is msgspec.NODEFAULT:
                 continue
-            shown = {**self.beside, member.name: msgspec.to_builtins(member.example, order="sorted")}
+            shown = {
+                **self.beside,
+                member.name: msgspec.to_builtins(member.example, order="sorted"),
+            }
             written = [self.write(name, value) for name, value in shown.items()]
             separator = ", " if self.file == "llms.json" else "\n"
             yield self.around.replace(HOLE, separator.join(written))
@@ -86,7 +90,9 @@ def _json(struct: type[msgspec.Struct], title: str, around: str, text: str = "")
     return Section(struct=struct, title=title, text=text, around=around)
 
 
-def own(struct: type[msgspec.Struct], title: str, type_name: str, text: str, only: frozenset[str]) -> Section:
+def own(
+    struct: type[msgspec.Struct], title: str, type_name: str, text: str, only: frozenset[str]
+) -> Section:
     """Return the section of what one type of provider has in addition."""
     around = f'{{"providers": {{"mine": {{"type": "{type_name}", {HOLE}}}}}}}'
     return Section(struct=struct, title=title, text=text, around=around, only=only)
@@ -118,7 +124,11 @@ LLMS_JSON = (
         _MODEL.replace(HOLE, f"{{{HOLE}}}"),
         "Most models need only the provider's id: a text.",
     ),
-    _json(price_shape.Cost, "providers.NAME.models.MODEL.cost", _MODEL.replace(HOLE, f'{{"cost": {{{HOLE}}}}}')),
+    _json(
+        price_shape.Cost,
+        "providers.NAME.models.MODEL.cost",
+        _MODEL.replace(HOLE, f'{{"cost": {{{HOLE}}}}}'),
+    ),
     _json(
         price_shape.LongPromptCost,
         "providers.NAME.models.MODEL.cost.context_over_200k",
@@ -134,7 +144,11 @@ LLMS_JSON = (
         "providers.NAME.models.MODEL.cost.tiers.tier",
         _MODEL.replace(HOLE, f'{{"cost": {{"tiers": [{{"tier": {{{HOLE}}}}}]}}}}'),
     ),
-    _json(shape.TokenLimits, "providers.NAME.models.MODEL.limit", _MODEL.replace(HOLE, f'{{"limit": {{{HOLE}}}}}')),
+    _json(
+        shape.TokenLimits,
+        "providers.NAME.models.MODEL.limit",
+        _MODEL.replace(HOLE, f'{{"limit": {{{HOLE}}}}}'),
+    ),
     _json(
         shape.Modalities,
         "providers.NAME.models.MODEL.modalities",
@@ -147,10 +161,12 @@ LLMS_JSON = (
         beside={"input": 0.5, "output": 2.5},
     ),
     _json(shape.Defaults, "defaults", f'{{"defaults": {{{HOLE}}}, "providers": {{"groq": {{}}}}}}'),
-    _json(shape.RequestLimits, "limits", f'{{"limits": {{{HOLE}}}, "providers": {{"groq": {{}}}}}}'),
-    _json(shape.Conversions, "convert", f'{{"convert": {{{HOLE}}}, "providers": {{"groq": {{}}}}}}'),
     _json(
-        shape.ImageConversion,
+        shape.RequestLimits, "limits", f'{{"limits": {{{HOLE}}}, "providers": {{"groq": {{}}}}}}'
+    ),
+    _json(Conversions, "convert", f'{{"convert": {{{HOLE}}}, "providers": {{"groq": {{}}}}}}'),
+    _json(
+        ImageConversion,
         "convert.image",
         f'{{"convert": {{"image": {{{HOLE}}}}}, "providers": {{"groq": {{}}}}}}',
     ),
@@ -174,7 +190,11 @@ PLUGINS_TOML = (
         "With `weighted`, each request draws the order of its candidates: a provider with weight 3 comes first three "
         "times as often as one with weight 1, which is the default; one with weight 0 comes last.",
     ),
-    _toml(model.Retry, "routing.retry", "A provider's own `retries` in llms.json precede the next provider."),
+    _toml(
+        model.Retry,
+        "routing.retry",
+        "A provider's own `retries` in llms.json precede the next provider.",
+    ),
     _toml(model.Breaker, "routing.breaker", "[Failover](failover.md) tells how the pause grows."),
     _toml(model.Timeouts, "timeouts"),
     _toml(model.FailoverTimeouts, "timeouts.failover"),
@@ -185,8 +205,16 @@ PLUGINS_TOML = (
         "By default, the proxy is that of `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` in the environment.",
     ),
     _toml(model.Responses, "responses"),
-    _toml(LedgerSettings, "ledger", "[ledger.md](ledger.md) tells what is recorded, and how to read it."),
-    _toml(MetricsSettings, "metrics", "[operations/monitoring.md](operations/monitoring.md) describes the metrics."),
+    _toml(
+        LedgerSettings,
+        "ledger",
+        "[ledger.md](ledger.md) tells what is recorded, and how to read it.",
+    ),
+    _toml(
+        MetricsSettings,
+        "metrics",
+        "[operations/monitoring.md](operations/monitoring.md) describes the metrics.",
+    ),
     _toml(
         OtelSettings,
         "otel",
@@ -201,9 +229,17 @@ PLUGINS_TOML = (
         title="[plugin.guard]",
         around=f"[plugin.guard]\n{HOLE}\n",
         # A rule has to be listed, and what is listed has to exist.
-        beside={"mask": ["word", "ticket"], "words": ["Project X"], "patterns": {"ticket": "TICKET-[0-9]+"}},
+        beside={
+            "mask": ["word", "ticket"],
+            "words": ["Project X"],
+            "patterns": {"ticket": "TICKET-[0-9]+"},
+        },
         text="The guard is off without this table ([middleware](middleware.md)).",
     ),
-    _toml(CacheSettings, "plugin.cache", "The cache is off without this table ([middleware](middleware.md))."),
+    _toml(
+        CacheSettings,
+        "plugin.cache",
+        "The cache is off without this table ([middleware](middleware.md)).",
+    ),
 )
 """plugins.toml."""

@@ -19,7 +19,9 @@ Write = Callable[[str, Any], str]
 """Writes a member as one does in a file: its name, and its value."""
 
 
-def table(struct: type[msgspec.Struct], write: Write, only: Iterable[str] | None = None) -> Iterator[str]:
+def table(
+    struct: type[msgspec.Struct], write: Write, only: Iterable[str] | None = None
+) -> Iterator[str]:
     """Yield the lines of a table with the members of a struct, or only some of them."""
     yield row(_HEADER)
     yield row(["---"] * len(_HEADER))
@@ -47,7 +49,14 @@ def _cells(member: Member, write: Write) -> list[str]:
     example = ""
     if member.example is not msgspec.NODEFAULT:
         example = code(write(member.name, msgspec.to_builtins(member.example, order="sorted")))
-    return [f"`{member.name}`", type_name(member.type), member.unit, _default(member), member.description, example]
+    return [
+        f"`{member.name}`",
+        type_name(member.type),
+        member.unit,
+        _default(member),
+        member.description,
+        example,
+    ]
 
 
 def _default(member: Member) -> str:
@@ -73,7 +82,9 @@ def type_name(kind: inspect.Type) -> str:
         case inspect.Metadata():
             return type_name(kind.type)
         case inspect.UnionType():
-            names = dict.fromkeys(type_name(each) for each in kind.types if not isinstance(each, inspect.NoneType))
+            names = dict.fromkeys(
+                type_name(each) for each in kind.types if not isinstance(each, inspect.NoneType)
+            )
             return " or ".join(names)
         case inspect.BoolType():
             return "`true` or `false`"

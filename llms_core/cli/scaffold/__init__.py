@@ -46,14 +46,20 @@ def create(
     names = names_of(name, kind)
     if names["name"] in taken:
         what = "provider" if kind.is_provider else "plugin"
-        hint = "`llms plugins` shows which plugin provides it" if kind.is_provider else "`llms plugins` lists it"
+        hint = (
+            "`llms plugins` shows which plugin provides it"
+            if kind.is_provider
+            else "`llms plugins` lists it"
+        )
         raise ConfigError(f"the {what} '{names['name']}' already exists", hint=hint)
     if folder is None:
         folder = Path(names["distribution"])
     try:
         return _write(folder, project_files(kind), names)
     except OSError as error:
-        raise ConfigError(error.strerror or str(error), path=str(error.filename or folder)) from error
+        raise ConfigError(
+            error.strerror or str(error), path=str(error.filename or folder)
+        ) from error
 
 
 def names_of(name: str, kind: Kind = COMPATIBLE) -> dict[str, str]:
@@ -96,7 +102,9 @@ def _range_on_core() -> str:
 def _write(folder: Path, templates: Mapping[str, str], names: Mapping[str, str]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise ConfigError("the folder is not empty, and existing files are not overwritten", path=str(folder))
+        raise ConfigError(
+            "the folder is not empty, and existing files are not overwritten", path=str(folder)
+        )
     written = []
     for path, text in templates.items():
         file = folder / Template(path).substitute(names)

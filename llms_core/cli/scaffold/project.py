@@ -148,11 +148,17 @@ def project_files(kind: Kind) -> Mapping[str, str]:
 def _provider_parts() -> dict[str, str]:
     runs = "runs the conformance suite of llms-core: bronze, silver or gold"
     commands = _COMMANDS.replace("@PYTEST@", runs) + _LIVE
-    return {"PYTEST": _PYTEST_PROVIDER, "COMMANDS": commands, "OPTIONS": " --llms-json=conformance.json"}
+    return {
+        "PYTEST": _PYTEST_PROVIDER,
+        "COMMANDS": commands,
+        "OPTIONS": " --llms-json=conformance.json",
+    }
 
 
 def _plugin_parts() -> dict[str, str]:
-    commands = _COMMANDS.replace("@PYTEST@", "runs the plugin in a gateway, in front of a scripted provider")
+    commands = _COMMANDS.replace(
+        "@PYTEST@", "runs the plugin in a gateway, in front of a scripted provider"
+    )
     return {"PYTEST": "", "COMMANDS": commands, "OPTIONS": ""}
 
 

@@ -13,7 +13,11 @@ _DIMENSIONS = ("key", "model", "provider", "upstream-model", "operation", "tag",
 
 @click.command(short_help="Show tokens and costs by key, model, provider, tag or day.")
 @click.option(
-    "-b", "--by", multiple=True, type=click.Choice(_DIMENSIONS), help="What to group by; may be repeated. [model]"
+    "-b",
+    "--by",
+    multiple=True,
+    type=click.Choice(_DIMENSIONS),
+    help="What to group by; may be repeated. [model]",
 )
 @click.option("--since", default="30d", show_default=True, metavar="DAY", help="The first day.")
 @click.option("--until", default="today", show_default=True, metavar="DAY", help="The last day.")
@@ -58,9 +62,17 @@ def command(
         raise click.UsageError("--json and --csv exclude each other")
     dimensions = by or ("model",)
     period = days.period(since, until)
-    only = {name: value for name, value in (("key", key), ("model", model), ("provider", provider)) if value}
+    only = {
+        name: value
+        for name, value in (("key", key), ("model", model), ("provider", provider))
+        if value
+    }
     with opened(ctx, plugins) as database:
-        found = [] if database is None else reports.usage(database, dimensions, period.first, period.last, only)
+        found = (
+            []
+            if database is None
+            else reports.usage(database, dimensions, period.first, period.last, only)
+        )
     report = show.Report(dimensions, period, found)
     if as_json:
         show.as_json(report)

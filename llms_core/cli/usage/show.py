@@ -81,7 +81,10 @@ def _members(report: Report, row: Usage) -> Mapping[str, Any]:
 
 
 def _values(report: Report, row: Usage) -> list[Any]:
-    return [text_of(value) if name == "day" else value for name, value in zip(report.by, row.group, strict=True)]
+    return [
+        text_of(value) if name == "day" else value
+        for name, value in zip(report.by, row.group, strict=True)
+    ]
 
 
 def _names(report: Report, row: Usage) -> list[str]:

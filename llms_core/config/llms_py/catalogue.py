@@ -35,7 +35,9 @@ class LlmsPyCatalogue:
         self._files: list[tuple[str, RawMembers]] = []
         for folder in folders:
             if _is_file(folder / PROVIDERS_JSON):
-                self._files = [(name, self._read(folder / name)) for name in (PROVIDERS_JSON, EXTRA_JSON)]
+                self._files = [
+                    (name, self._read(folder / name)) for name in (PROVIDERS_JSON, EXTRA_JSON)
+                ]
                 break
 
     def entry(self, provider: str) -> CatalogueEntry | None:
@@ -51,7 +53,9 @@ class LlmsPyCatalogue:
             else:
                 merged.models.update(entry.models)
         if merged is not None:
-            merged.models = {name: model for name, model in merged.models.items() if _writes_text(model)}
+            merged.models = {
+                name: model for name, model in merged.models.items() if _writes_text(model)
+            }
         return merged
 
     def _decode(self, file: str, provider: str, raw: Raw) -> CatalogueEntry | None:
@@ -71,7 +75,9 @@ class LlmsPyCatalogue:
             return {}
 
 
-def suffices(source: Source, folders: Iterable[Path], provider: str, specs: Collection[str]) -> bool:
+def suffices(
+    source: Source, folders: Iterable[Path], provider: str, specs: Collection[str]
+) -> bool:
     """Whether a block needs no more than the provider's name in this file.
 
     This is so in files of llms.py 3 and 4, if there is a type of that name or the catalogue has the provider.

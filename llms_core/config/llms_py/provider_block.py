@@ -191,7 +191,9 @@ class BlockUpgrade:
         if name in _UNUSED_AND_NOTED:
             self._source.note((*self._path, name), "not used here")
         elif name in _SETTINGS_OF_SOME_ADAPTERS and match is not None:
-            self._warn_if_enabled(name, f"not used: the adapter '{match.spec.name}' has no such setting")
+            self._warn_if_enabled(
+                name, f"not used: the adapter '{match.spec.name}' has no such setting"
+            )
 
     def _warn_if_enabled(self, name: str, message: str) -> None:
         warning = self._source.error((*self._path, name), message)

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from llms_core.config.shape import Conversions, Defaults, File, ProviderBlock, RequestLimits
+from llms_core.config.conversion_shape import Conversions
+from llms_core.config.shape import Defaults, File, ProviderBlock, RequestLimits
 
 
 class LlmsPyBlock(ProviderBlock, kw_only=True):
@@ -22,19 +23,27 @@ class LlmsPyBlock(ProviderBlock, kw_only=True):
         ),
     ] = None
     name: Annotated[str | None, Meta(description="The display name; not used.")] = None
-    doc: Annotated[str | None, Meta(description="The URL of the provider's documentation; not used.")] = None
+    doc: Annotated[
+        str | None, Meta(description="The URL of the provider's documentation; not used.")
+    ] = None
     safety_settings: Annotated[
         list[dict[str, Any]] | None,
         Meta(description="Used by adapters that have this setting."),
     ] = None
-    thinking_config: Annotated[dict[str, Any] | None, Meta(description="Used by adapters that have this setting.")] = (
-        None
-    )
-    speech_config: Annotated[dict[str, Any] | None, Meta(description="Used by adapters that have this setting.")] = None
+    thinking_config: Annotated[
+        dict[str, Any] | None, Meta(description="Used by adapters that have this setting.")
+    ] = None
+    speech_config: Annotated[
+        dict[str, Any] | None, Meta(description="Used by adapters that have this setting.")
+    ] = None
     stream: Annotated[bool | None, Meta(description="Not used: the client chooses.")] = None
     curl: Annotated[bool | None, Meta(description="Not used.")] = None
-    modalities: Annotated[dict[str, Any] | None, Meta(description="llms.py 3: image and audio; not used.")] = None
-    server_tools: Annotated[list[Any] | None, Meta(description="llms.py 3: the provider's own tools; not used.")] = None
+    modalities: Annotated[
+        dict[str, Any] | None, Meta(description="llms.py 3: image and audio; not used.")
+    ] = None
+    server_tools: Annotated[
+        list[Any] | None, Meta(description="llms.py 3: the provider's own tools; not used.")
+    ] = None
 
 
 class LlmsPyLimits(RequestLimits, kw_only=True):
@@ -55,7 +64,9 @@ class LlmsPyDefaults(Defaults, kw_only=True):
     """What applies to every provider. Further chat templates may have any name; they are not used."""
 
     limits: LlmsPyLimits | None = None
-    convert: Annotated[Conversions | None, Meta(description="The same as `convert` at the top level.")] = None
+    convert: Annotated[
+        Conversions | None, Meta(description="The same as `convert` at the top level.")
+    ] = None
     events: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
     voice: Annotated[dict[str, Any] | None, Meta(description="llms.py 3; not used.")] = None
 

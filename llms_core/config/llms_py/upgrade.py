@@ -31,7 +31,8 @@ _UNUSED_AND_NOTED = ("disable_extensions", "loading")
 _UNUSED = ("version", "auth")
 
 _AUTH_MESSAGE = (
-    "signing in with GitHub is not supported here: clients need a key of [server.keys] in plugins.toml instead"
+    "signing in with GitHub is not supported here: "
+    "clients need a key of [server.keys] in plugins.toml instead"
 )
 
 
@@ -59,7 +60,9 @@ def upgrade(source: Source, specs: Specs, catalogue_folders: Sequence[Path]) -> 
     return document
 
 
-def _upgrade_providers(source: Source, specs: Specs, catalogue: LlmsPyCatalogue | None, document: Document) -> Raw:
+def _upgrade_providers(
+    source: Source, specs: Specs, catalogue: LlmsPyCatalogue | None, document: Document
+) -> Raw:
     providers = {}
     for name, raw in _object(source, document.members, "providers").items():
         block = BlockUpgrade(source, specs, name, raw, catalogue)

@@ -12,7 +12,12 @@ from llms_core.contracts.request import ChatBody
 from llms_core.dialects import MODEL, Dialect, OpenApi
 from llms_core.dialects.gemini import embeddings, errors
 from llms_core.dialects.gemini.answer import GenerateContentResponse, encode_answer
-from llms_core.dialects.gemini.decode import CLIENT_NAMES, decode_content, decode_prompt, decode_stream
+from llms_core.dialects.gemini.decode import (
+    CLIENT_NAMES,
+    decode_content,
+    decode_prompt,
+    decode_stream,
+)
 from llms_core.dialects.gemini.models import encode_model, encode_models
 from llms_core.dialects.gemini.request import CountTokensRequest, GenerateContentRequest
 from llms_core.dialects.gemini.stream import GeminiStreamWriter
@@ -164,4 +169,10 @@ BATCH_EMBED_CONTENTS = Dialect(
     ),
 )
 
-DIALECTS = (GENERATE_CONTENT, STREAM_GENERATE_CONTENT, COUNT_TOKENS, EMBED_CONTENT, BATCH_EMBED_CONTENTS)
+DIALECTS = (
+    GENERATE_CONTENT,
+    STREAM_GENERATE_CONTENT,
+    COUNT_TOKENS,
+    EMBED_CONTENT,
+    BATCH_EMBED_CONTENTS,
+)

@@ -59,14 +59,17 @@ def encode_answer(answer: Answer, body: ChatBody) -> bytes:
 
 
 def last_response(
-    ended: Sequence[tuple[CandidateWriter, list[Json]]], usage: Usage | None, model: str, response_id: str
+    ended: Sequence[tuple[CandidateWriter, list[Json]]],
+    usage: Usage | None,
+    model: str,
+    response_id: str,
 ) -> Json:
     """Return the response with the ends of candidates, each with the parts that are written with it."""
-    candidates = [
-        {"content": {"parts": parts or [{"text": ""}], "role": "model"}, "index": writer.index, **writer.members()}
-        for writer, parts in ended
-        if not writer.is_blocked_by_google
-    ]
+    candidates = []
+    for writer, parts in ended:
+        if not writer.is_blocked_by_google:
+            content = {"parts": parts or [{"text": ""}], "role": "model"}
+            candidates.append({"content": content, "index": writer.index, **writer.members()})
     response: Json = {}
     if candidates:
         response["candidates"] = candidates
@@ -91,7 +94,8 @@ def _joined(parts: list[Json], held_back: list[Json]) -> list[Json]:
     joined = [*parts, *held_back]
     if not joined or joined[-1].get("text") != "":
         return joined
-    texts = [part for part in joined if part.get("text") and not part.get("thought") and "thoughtSignature" not in part]
-    if texts:
-        texts[-1]["thoughtSignature"] = joined.pop()["thoughtSignature"]
+    for part in reversed(joined):
+        if part.get("text") and not part.get("thought") and "thoughtSignature" not in part:
+            part["thoughtSignature"] = joined.pop()["thoughtSignature"]
+            break
     return joined

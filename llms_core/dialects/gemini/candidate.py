@@ -28,7 +28,13 @@ Json = dict[str, Any]
 
 _FINISH_REASONS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 #: What Google's adapter keeps of a candidate.
-_CANDIDATE_MEMBERS = ("finishMessage", "citationMetadata", "groundingMetadata", "urlContextMetadata", "safetyRatings")
+_CANDIDATE_MEMBERS = (
+    "finishMessage",
+    "citationMetadata",
+    "groundingMetadata",
+    "urlContextMetadata",
+    "safetyRatings",
+)
 #: A blocked prompt, of a provider that does not say more.
 _BLOCKED = {"blockReason": "OTHER"}
 
@@ -136,13 +142,17 @@ class CandidateWriter:
         """Return the members of the candidate's end."""
         own = self._google.get("finishReason")
         reason = own if isinstance(own, str) else _FINISH_REASONS.get(self._finish_reason, "STOP")
-        found: Json = {"finishReason": "SAFETY" if self._is_refused and reason == "STOP" else reason}
+        found: Json = {
+            "finishReason": "SAFETY" if self._is_refused and reason == "STOP" else reason
+        }
         for name in _CANDIDATE_MEMBERS:
             if name in self._google:
                 found[name] = self._google[name]
         if self._logprobs:
             found["logprobsResult"] = _logprobs_result(self._logprobs)
-            found["avgLogprobs"] = sum(_logprob(token) for token in self._logprobs) / len(self._logprobs)
+            found["avgLogprobs"] = sum(_logprob(token) for token in self._logprobs) / len(
+                self._logprobs
+            )
         return found
 
     def prompt_feedback(self) -> Json | None:
@@ -150,7 +160,11 @@ class CandidateWriter:
         own = self._google.get("promptFeedback")
         if isinstance(own, dict):
             return own
-        is_blocked = self._finish_reason == "content_filter" and not self._has_content and not self._is_googles
+        is_blocked = (
+            self._finish_reason == "content_filter"
+            and not self._has_content
+            and not self._is_googles
+        )
         if is_blocked or self._is_refused:
             return _BLOCKED
         return None
@@ -158,7 +172,11 @@ class CandidateWriter:
     @property
     def is_blocked_by_google(self) -> bool:
         """Whether Google answered without a candidate."""
-        return "promptFeedback" in self._google and "finishReason" not in self._google and not self._has_content
+        return (
+            "promptFeedback" in self._google
+            and "finishReason" not in self._google
+            and not self._has_content
+        )
 
     def _keep(self, provider_extra: Mapping[str, Any]) -> list[Json]:
         """Keep opaque data; return the parts among it that only Google knows."""
@@ -206,16 +224,18 @@ class CandidateWriter:
         envelope = self._envelope
         self._envelope = Envelope()
         if reasoning_details.NAME in envelope.message:
-            envelope.message[reasoning_details.NAME] = consolidated(envelope.message[reasoning_details.NAME])
+            envelope.message[reasoning_details.NAME] = consolidated(
+                envelope.message[reasoning_details.NAME]
+            )
         return as_base64(seal(envelope))
 
 
 def _googles_signature(extra: Mapping[str, Any]) -> str | None:
     """Return a signature of Google's; None if there is more than that, or none."""
     match extra:
-        case {"extra_content": {"google": {"thought_signature": str(signature), **more}, **others}} if not (
-            more or others or len(extra) > 1
-        ):
+        case {
+            "extra_content": {"google": {"thought_signature": str(signature), **more}, **others}
+        } if not (more or others or len(extra) > 1):
             return signature
     return None
 
@@ -258,7 +278,8 @@ def _logprobs_result(tokens: list[Json]) -> Json:
     result: Json = {"chosenCandidates": [_token(token) for token in tokens]}
     if any(token.get("top_logprobs") for token in tokens):
         result["topCandidates"] = [
-            {"candidates": list(map(_token, objects(token.get("top_logprobs"))))} for token in tokens
+            {"candidates": list(map(_token, objects(token.get("top_logprobs"))))}
+            for token in tokens
         ]
     return result
 

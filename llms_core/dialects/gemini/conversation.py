@@ -18,7 +18,14 @@ from llms_core.dialects.envelope import from_base64, is_sealed
 from llms_core.dialects.gemini.calls import CallIds
 from llms_core.dialects.gemini.model_turn import ModelTurn
 from llms_core.dialects.gemini.parts import Json, content_part
-from llms_core.dialects.gemini.request import Content, FunctionResponse, GenerateContentRequest, Part, invalid, is_set
+from llms_core.dialects.gemini.request import (
+    Content,
+    FunctionResponse,
+    GenerateContentRequest,
+    Part,
+    invalid,
+    is_set,
+)
 
 #: The member of a function's result that holds a text, and the one for an error.
 _OUTPUT = "output"
@@ -77,7 +84,9 @@ def _system(content: Content) -> list[Json]:
     parts = []
     for number, part in enumerate(content.parts or ()):
         if part.text is None:
-            raise invalid(f"systemInstruction.parts[{number}]", "only parts with text are allowed here")
+            raise invalid(
+                f"systemInstruction.parts[{number}]", "only parts with text are allowed here"
+            )
         if part.text:
             parts.append({"type": "text", "text": part.text})
     if parts:
@@ -104,10 +113,15 @@ def _user(turns: Sequence[_Turn], ids: CallIds) -> list[Json]:
 def _result(response: FunctionResponse, ids: CallIds, param: str) -> Json:
     call_id = ids.result(response)
     if call_id is None:
-        raise invalid(f"{param}.name", f"the turn before has no call of '{response.name}' without a result")
+        raise invalid(
+            f"{param}.name", f"the turn before has no call of '{response.name}' without a result"
+        )
     text, is_error = _result_text(response.response, param)
     result: Json = {"role": "tool", "tool_call_id": call_id, "content": text}
-    parts = [content_part(part, f"{param}.parts[{number}]") for number, part in enumerate(response.parts or ())]
+    parts = [
+        content_part(part, f"{param}.parts[{number}]")
+        for number, part in enumerate(response.parts or ())
+    ]
     if parts:
         result["content"] = [{"type": "text", "text": text}, *parts]
     if is_error:
@@ -145,7 +159,11 @@ def _model(turns: Sequence[_Turn], ids: CallIds, raw: _RawParts) -> list[Json]:
 
 def _is_known(part: Part) -> bool:
     """Whether chat can express a part of the model's; otherwise only Google gets it back."""
-    if part.text is not None or part.function_call is not None or is_sealed(from_base64(part.thought_signature)):
+    if (
+        part.text is not None
+        or part.function_call is not None
+        or is_sealed(from_base64(part.thought_signature))
+    ):
         return True
     return part.inline_data is not None and part.inline_data.mime_type.startswith("image/")
 

@@ -69,7 +69,9 @@ _SAME = {
 }
 #: Those that are translated here.
 _FORMAT = ("responseJsonSchema", "responseMimeType", "responseSchema")
-_TRANSLATED = frozenset({"contents", "generationConfig", "model", "systemInstruction", "toolConfig", "tools"})
+_TRANSLATED = frozenset(
+    {"contents", "generationConfig", "model", "systemInstruction", "toolConfig", "tools"}
+)
 
 #: The answer depends on these: no provider may ignore them.
 _REQUIRED = {"cachedContent": "'cachedContent' is a part of the prompt that only Google has"}
@@ -122,7 +124,9 @@ def _model(incoming: IncomingRequest) -> str:
     return incoming.parameters["model"]
 
 
-def _chat_body(body: RequestBody[GenerateContentRequest], model: str, *, stream: bool = False) -> ChatBody:
+def _chat_body(
+    body: RequestBody[GenerateContentRequest], model: str, *, stream: bool = False
+) -> ChatBody:
     view = body.view
     members: Json = {"model": model, "messages": chat_messages(view, body.members["contents"])}
     if stream:
@@ -133,13 +137,17 @@ def _chat_body(body: RequestBody[GenerateContentRequest], model: str, *, stream:
             others[name] = Extra({GOOGLE: {name: value}}, _REQUIRED.get(name, ""))
     add_tools(view, body.members.get("toolConfig", ABSENT), members, others)
     if view.generation_config is not None:
-        _add_generation_config(view.generation_config, body.members["generationConfig"], members, others)
+        _add_generation_config(
+            view.generation_config, body.members["generationConfig"], members, others
+        )
     if others:
         members[extras.EXTRAS] = extras.encoded(others)
     return assemble({name: encode_raw(value) for name, value in members.items()})
 
 
-def _add_generation_config(config: GenerationConfig, raw: Raw, members: Json, others: dict[str, Extra]) -> None:
+def _add_generation_config(
+    config: GenerationConfig, raw: Raw, members: Json, others: dict[str, Extra]
+) -> None:
     native: dict[str, Raw] = {}
     for name, value in without_null(decode_members(raw)).items():
         if name in _SAME:
@@ -189,7 +197,10 @@ def _hints(config: GenerationConfig) -> dict[str, dict[str, Json]]:
         found["topK"] = {HINTS: {"top_k": top_k}, _ANTHROPIC: {"top_k": top_k}}
     effort = _effort(config.thinking_config) if config.thinking_config is not None else None
     if effort is not None:
-        found["thinkingConfig"] = {HINTS: {"reasoning_effort": effort}, _ANTHROPIC: {"reasoning_effort": effort}}
+        found["thinkingConfig"] = {
+            HINTS: {"reasoning_effort": effort},
+            _ANTHROPIC: {"reasoning_effort": effort},
+        }
         if effort in _COMMON_EFFORTS:
             found["thinkingConfig"][EFFORT] = {"reasoning_effort": _COMMON_EFFORTS[effort]}
     return found

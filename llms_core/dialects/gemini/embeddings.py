@@ -105,7 +105,9 @@ def encode_batch(answer: Answer, body: EmbeddingBody) -> bytes:
     return msgspec.json.encode({"embeddings": _vectors(answer), **_usage(answer)})
 
 
-def _body(requests: Sequence[EmbedContentRequest], places: Sequence[str], incoming: IncomingRequest) -> EmbeddingBody:
+def _body(
+    requests: Sequence[EmbedContentRequest], places: Sequence[str], incoming: IncomingRequest
+) -> EmbeddingBody:
     first = requests[0]
     members: Json = {"model": incoming.parameters["model"], "input": []}
     for request, place in zip(requests, places, strict=True):

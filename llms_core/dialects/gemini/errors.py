@@ -51,7 +51,9 @@ class GeminiError(msgspec.Struct, omit_defaults=True):
 
 def encode(error: ErrorResponse) -> bytes:
     """Return the error as Google's JSON."""
-    status = _STATUSES.get(error.status) or ("INVALID_ARGUMENT" if error.status < 500 else "INTERNAL")
+    status = _STATUSES.get(error.status) or (
+        "INVALID_ARGUMENT" if error.status < 500 else "INTERNAL"
+    )
     detail = GeminiErrorDetail(error.status, error.message, status, _details(error))
     return msgspec.json.encode(GeminiError(detail, error.attempts))
 
@@ -59,7 +61,9 @@ def encode(error: ErrorResponse) -> bytes:
 def _details(error: ErrorResponse) -> list[dict[str, Any]]:
     details: list[dict[str, Any]] = []
     if error.code:
-        details.append({"@type": f"{_TYPE}ErrorInfo", "reason": error.code.upper(), "domain": _DOMAIN})
+        details.append(
+            {"@type": f"{_TYPE}ErrorInfo", "reason": error.code.upper(), "domain": _DOMAIN}
+        )
     if error.param:
         violation = {"field": error.param, "description": error.message}
         details.append({"@type": f"{_TYPE}BadRequest", "fieldViolations": [violation]})

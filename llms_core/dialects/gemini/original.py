@@ -14,12 +14,18 @@ from llms_core.dialects.gemini.request import Content, GenerateContentRequest, i
 from llms_core.errors import RequestError
 
 
-def original(incoming: IncomingRequest, body: RequestBody[GenerateContentRequest]) -> NativeRequest | None:
+def original(
+    incoming: IncomingRequest, body: RequestBody[GenerateContentRequest]
+) -> NativeRequest | None:
     """Return the client's request; None if something in it is the gateway's, or names the model once more.
 
     Nor is it passed on if a call can only be another model's, because Google refuses such ids and arguments.
     """
-    if may_hold_envelope(incoming.body) or "model" in body.members or not _all_calls_are_own(body.view.contents):
+    if (
+        may_hold_envelope(incoming.body)
+        or "model" in body.members
+        or not _all_calls_are_own(body.view.contents)
+    ):
         return None
     return NativeRequest(GENERATE_CONTENT, incoming.body, {})
 
@@ -40,7 +46,9 @@ def _all_calls_are_own(contents: Sequence[Content]) -> bool:
     return True
 
 
-def untranslated(model: str, native: NativeRequest, reason: RequestError, *, stream: bool) -> ChatBody:
+def untranslated(
+    model: str, native: NativeRequest, reason: RequestError, *, stream: bool
+) -> ChatBody:
     """Return a request that only Google can serve, for the `reason`."""
     # What routing looks at. Nobody else gets it.
     members = {"model": model, "messages": [{"role": "user", "content": ""}], "stream": stream}

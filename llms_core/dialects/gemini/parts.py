@@ -28,7 +28,9 @@ def content_part(part: Part, param: str) -> Json:
         return _inline(part.inline_data, f"{param}.inlineData")
     if part.file_data is not None:
         return _linked(part.file_data, f"{param}.fileData")
-    raise invalid(param, "expected a part with one of text, inlineData, fileData and functionResponse")
+    raise invalid(
+        param, "expected a part with one of text, inlineData, fileData and functionResponse"
+    )
 
 
 def data_uri(blob: Blob, param: str) -> str:
@@ -47,7 +49,10 @@ def _inline(blob: Blob, param: str) -> Json:
         case "image":
             return {"type": "image_url", "image_url": {"url": uri}}
         case "audio":
-            audio = {"data": standard_base64(blob.data), "format": _AUDIO_FORMATS.get(subtype, subtype)}
+            audio = {
+                "data": standard_base64(blob.data),
+                "format": _AUDIO_FORMATS.get(subtype, subtype),
+            }
             return {"type": "input_audio", "input_audio": audio}
         case "video":
             return {"type": "video_url", "video_url": {"url": uri}}

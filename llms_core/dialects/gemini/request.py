@@ -158,7 +158,9 @@ count_decoder = BodyDecoder(CountTokensRequest)
 
 def invalid(param: str, problem: str) -> RequestError:
     """Return the error for a member that cannot be used."""
-    return RequestError(f"Invalid value for '{param}': {problem}", param=param, code="invalid_value")
+    return RequestError(
+        f"Invalid value for '{param}': {problem}", param=param, code="invalid_value"
+    )
 
 
 def read(raw: Raw, type_: type[T], param: str) -> T:

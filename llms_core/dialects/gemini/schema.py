@@ -45,7 +45,12 @@ def _translate(node: Json) -> None:
         del node["format"]
     for name in _COUNTS:
         count = node.get(name)
-        if isinstance(count, str) and count.isascii() and count.isdigit() and len(count) <= _MAX_DIGITS:
+        if (
+            isinstance(count, str)
+            and count.isascii()
+            and count.isdigit()
+            and len(count) <= _MAX_DIGITS
+        ):
             node[name] = int(count)
     _translate_type(node)
 

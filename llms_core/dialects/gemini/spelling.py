@@ -79,7 +79,9 @@ def _wrap(value: Any) -> bool:
                 if name in _LISTS and isinstance(member, dict | str):
                     node[name] = [member]
                     has_changed = True
-            pending += [member for name, member in node.items() if name not in _OPAQUE and name not in _MAPS]
+            pending += [
+                member for name, member in node.items() if name not in _OPAQUE and name not in _MAPS
+            ]
     return has_changed
 
 

@@ -52,7 +52,9 @@ class GeminiStreamWriter:
         if self._is_native or (chunks and chunks[0].native):
             self._is_native = True
             return b"".join(self._item(chunk.data) for chunk in chunks if chunk.native)
-        return b"".join(self._item(_encode(response)) for chunk in chunks for response in self._responses(chunk))
+        return b"".join(
+            self._item(_encode(response)) for chunk in chunks for response in self._responses(chunk)
+        )
 
     def end(self) -> bytes:
         """Return the ends of all candidates, and of the array."""

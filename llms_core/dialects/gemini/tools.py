@@ -38,7 +38,9 @@ _ENUM = "text/x.enum"
 _TEXT = "text/plain"
 
 
-def add_tools(view: GenerateContentRequest, raw_config: Raw, members: Json, extras: dict[str, Extra]) -> None:
+def add_tools(
+    view: GenerateContentRequest, raw_config: Raw, members: Json, extras: dict[str, Extra]
+) -> None:
     """Add `tools` and `tool_choice`. Raises RequestError, which names the member."""
     functions: list[Json] = []
     hosted: list[tuple[str, Raw]] = []
@@ -49,9 +51,9 @@ def add_tools(view: GenerateContentRequest, raw_config: Raw, members: Json, extr
                 functions += [_function(each, f"tools[{number}].{name}") for each in declared]
             elif name != _FUNCTIONS and is_set(value):
                 hosted.append((name, value))
-    config = (view.tool_config.function_calling_config if view.tool_config is not None else None) or (
-        FunctionCallingConfig()
-    )
+    config = (
+        view.tool_config.function_calling_config if view.tool_config is not None else None
+    ) or (FunctionCallingConfig())
     mode = _mode(config)
     if mode == "ANY" and not (functions or hosted):
         raise invalid(f"toolConfig.{_CALLING}.mode", "ANY needs functions in 'tools'")
@@ -72,7 +74,9 @@ def _function(declaration: FunctionDeclaration, param: str) -> Json:
         function["description"] = declaration.description
     if is_set(declaration.parameters_json_schema):
         if not bytes(declaration.parameters_json_schema).startswith(b"{"):
-            raise invalid(f"{param}.parametersJsonSchema", "expected a JSON schema, which is an object")
+            raise invalid(
+                f"{param}.parametersJsonSchema", "expected a JSON schema, which is an object"
+            )
         function["parameters"] = declaration.parameters_json_schema
     elif declaration.parameters is not None:
         function["parameters"] = json_schema(declaration.parameters)
@@ -113,7 +117,11 @@ def _choice(mode: str, offered: Sequence[Json], config: FunctionCallingConfig) -
 
 
 def _add_hosted(
-    hosted: Sequence[tuple[str, Raw]], functions: Sequence[Json], *, is_forced: bool, extras: dict[str, Extra]
+    hosted: Sequence[tuple[str, Raw]],
+    functions: Sequence[Json],
+    *,
+    is_forced: bool,
+    extras: dict[str, Extra],
 ) -> None:
     """Leave Google's tools to its adapter, beside the functions."""
     native: Json = {"tools": [*functions, *({name: value} for name, value in hosted)]}

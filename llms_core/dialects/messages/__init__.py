@@ -53,7 +53,11 @@ MESSAGES = Dialect(
     openapi=OpenApi(
         summary="A message",
         operation_id="Message",
-        example={"model": MODEL, "max_tokens": 256, "messages": [{"role": "user", "content": "Hello!"}]},
+        example={
+            "model": MODEL,
+            "max_tokens": 256,
+            "messages": [{"role": "user", "content": "Hello!"}],
+        },
         request=MessagesRequest,
         answer=MessageAnswer,
         error=errors.MessagesError,

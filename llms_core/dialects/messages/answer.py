@@ -150,7 +150,9 @@ def encode_answer(answer: Answer, body: ChatBody) -> bytes:
                 choice.message.provider_extra,
                 has_calls=any(block["type"] == "tool_use" for block in blocks),
             ),
-            "usage": Tokens(output_tokens=estimated_text(len(answer.data))) if usage is None else tokens_of(usage),
+            "usage": Tokens(output_tokens=estimated_text(len(answer.data)))
+            if usage is None
+            else tokens_of(usage),
         }
     )
 
@@ -162,7 +164,9 @@ def message_id(id: str) -> str:
     return f"msg_{id.removeprefix('chatcmpl-')}"
 
 
-def message_end(finish_reason: str | None, provider_extra: Mapping[str, Any] | None, *, has_calls: bool) -> Json:
+def message_end(
+    finish_reason: str | None, provider_extra: Mapping[str, Any] | None, *, has_calls: bool
+) -> Json:
     """Return `stop_reason` and what belongs to it; Claude's own if its adapter kept it."""
     own = (provider_extra or {}).get(ANTHROPIC)
     if not isinstance(own, dict):
@@ -204,7 +208,9 @@ def blocks_of(message: ChatMessage) -> list[Json]:
         blocks.append({"type": "redacted_thinking", "data": seal(envelope)})
     text = text_in(message.content) or message.refusal or ""
     # Either all blocks were kept, or those before the rest of the message.
-    text = text.removeprefix("".join(str(block.get("text") or "") for block in blocks if block["type"] == "text"))
+    text = text.removeprefix(
+        "".join(str(block.get("text") or "") for block in blocks if block["type"] == "text")
+    )
     known_calls = {block["id"] for block in blocks if block["type"] == "tool_use"}
     text += "".join(image_text(image) for image in message.images or ())
     if text:
@@ -217,7 +223,11 @@ def native_block(native: NativeBlock) -> Json:
     """Return a block of this protocol; a signature that is not Claude's is sealed with its owner."""
     block = native.block
     owner = native.owner
-    if owner is None or owner.family == _CLAUDE or block.get("type") not in ("thinking", "redacted_thinking"):
+    if (
+        owner is None
+        or owner.family == _CLAUDE
+        or block.get("type") not in ("thinking", "redacted_thinking")
+    ):
         return block
     if block["type"] == "thinking":
         return {**block, "signature": sealed_native(block, owner)}
@@ -226,7 +236,11 @@ def native_block(native: NativeBlock) -> Json:
 
 def sealed_native(block: Mapping[str, Any], owner: Owner) -> str:
     """Return a signature that holds a whole block and its owner."""
-    return seal(Envelope(provider_extra={ANTHROPIC: {"owner": msgspec.to_builtins(owner), "content": [block]}}))
+    return seal(
+        Envelope(
+            provider_extra={ANTHROPIC: {"owner": msgspec.to_builtins(owner), "content": [block]}}
+        )
+    )
 
 
 def image_text(image: Image) -> str:
@@ -250,7 +264,12 @@ def text_in(raw: Raw) -> str:
 
 def _tool_use(call: Called) -> Json:
     function = call.function or CalledFunction()
-    return {"type": "tool_use", "id": call.id, "name": function.name, "input": _input(function.arguments)}
+    return {
+        "type": "tool_use",
+        "id": call.id,
+        "name": function.name,
+        "input": _input(function.arguments),
+    }
 
 
 def _input(arguments: str) -> Json | Raw:

@@ -54,4 +54,6 @@ def thinking_block() -> StreamedBlock:
 def call_block(call: CallFragment) -> StreamedBlock:
     name = (call.function.name if call.function is not None else None) or ""
     start: Json = {"type": "tool_use", "id": call.id, "name": name, "input": {}}
-    return StreamedBlock("tool_use", start, b'{"type":"input_json_delta","partial_json":', call.index)
+    return StreamedBlock(
+        "tool_use", start, b'{"type":"input_json_delta","partial_json":', call.index
+    )

@@ -72,7 +72,9 @@ def chat_messages(view: MessagesRequest, raw_messages: Raw, unknown: Unknown) ->
                 opaque = isinstance(message.content, list) and _has_opaque(message.content)
                 if opaque and raw is None:
                     raw = msgspec.json.decode(raw_messages, type=list[_RawMessage])
-                messages.append(_assistant(message, raw[number].content if opaque and raw else None, param))
+                messages.append(
+                    _assistant(message, raw[number].content if opaque and raw else None, param)
+                )
     return messages
 
 
@@ -121,7 +123,10 @@ def _result(block: Block, param: str, unknown: Unknown) -> Json:
     if is_set(block.content):
         content = read(block.content, str | list[Block], f"{param}.content")  # type: ignore[arg-type]
         if isinstance(content, list):
-            parts = [_part(each, f"{param}.content[{number}]", unknown) for number, each in enumerate(content)]
+            parts = [
+                _part(each, f"{param}.content[{number}]", unknown)
+                for number, each in enumerate(content)
+            ]
             content = _simplified(parts) if parts else ""
         result["content"] = content
     if block.is_error:
@@ -198,7 +203,9 @@ def _document(block: Block, param: str, unknown: Unknown) -> Json:
         case "url":
             file["file_data"] = _remote(source, f"{param}.source")
         case "text":
-            file["file_data"] = f"data:text/plain;base64,{base64.b64encode(source.data.encode()).decode()}"
+            file["file_data"] = (
+                f"data:text/plain;base64,{base64.b64encode(source.data.encode()).decode()}"
+            )
         case "file" | "content":
             # Uploaded at Anthropic, or made of blocks, which no other provider has.
             return _members_of(block)
@@ -265,7 +272,9 @@ def _assistant(message: InputMessage, raw_content: Raw | None, param: str) -> Js
                     reasoning.append(block.thinking or "")
                     _merge(envelope, own)
     if reasoning_details.NAME in envelope.message:
-        envelope.message[reasoning_details.NAME] = consolidated(envelope.message[reasoning_details.NAME])
+        envelope.message[reasoning_details.NAME] = consolidated(
+            envelope.message[reasoning_details.NAME]
+        )
     if raw_content is not None:
         _keep_originals(raw_content, message.content, envelope)
     if parts:
@@ -295,7 +304,11 @@ def _call(block: Block, param: str) -> Json:
         raise invalid(param, "a call needs an id and a name")
     # Another model's input may be no object, and its id empty: adapters repair both.
     arguments = text_of_json(block.input) or "{}"
-    call: Json = {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": arguments}}
+    call: Json = {
+        "id": block.id,
+        "type": "function",
+        "function": {"name": block.name, "arguments": arguments},
+    }
     if is_set(block.cache_control):
         call["provider_extra"] = {ANTHROPIC: {"cache_control": block.cache_control}}
     return call
@@ -323,7 +336,9 @@ def _keep_originals(raw_content: Raw, blocks: Sequence[Block], envelope: Envelop
     if ANTHROPIC in envelope.provider_extra:
         # Sealed blocks of another vendor's server of this protocol.
         return
-    raw_blocks: list[Mapping[str, Raw]] = msgspec.json.decode(raw_content, type=list[dict[str, Raw]])
+    raw_blocks: list[Mapping[str, Raw]] = msgspec.json.decode(
+        raw_content, type=list[dict[str, Raw]]
+    )
     kept = []
     has_reason = False
     for raw, block in zip(raw_blocks, blocks, strict=True):

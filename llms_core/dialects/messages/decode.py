@@ -156,7 +156,9 @@ def _add_thinking(view: MessagesRequest, members: Any, others: dict[str, Extra])
     config.pop("format", None)
     if config:
         for name in config:
-            others[f"output_config.{name}"] = Extra({ANTHROPIC: {}, **(hint if name == "effort" else {})})
+            others[f"output_config.{name}"] = Extra(
+                {ANTHROPIC: {}, **(hint if name == "effort" else {})}
+            )
         others[f"output_config.{name}"].members[ANTHROPIC] = {"output_config": config}
 
 
@@ -164,7 +166,9 @@ def _add_user(user_id: str, metadata: Raw, others: dict[str, Extra]) -> None:
     """Name the user: an id that is too long for OpenAI is hashed."""
     user = user_id if len(user_id) <= _MAX_USER_ID else hashlib.sha256(user_id.encode()).hexdigest()
     chats = {"user": user}
-    others["metadata.user_id"] = Extra({ANTHROPIC: {"metadata": metadata}, HINTS: chats, ANYONE: chats})
+    others["metadata.user_id"] = Extra(
+        {ANTHROPIC: {"metadata": metadata}, HINTS: chats, ANYONE: chats}
+    )
 
 
 def _betas(headers: RawHeaders) -> Iterable[str]:

@@ -50,7 +50,11 @@ class MessagesError(msgspec.Struct, omit_defaults=True, tag_field="type", tag="e
 
 def status(error: ErrorResponse) -> int:
     """Return the HTTP status: 529 if that is why all providers failed, and 503 is the server's own overload."""
-    if error.status == 502 and error.attempts and all(each.kind == "overloaded" for each in error.attempts):
+    if (
+        error.status == 502
+        and error.attempts
+        and all(each.kind == "overloaded" for each in error.attempts)
+    ):
         return OVERLOADED
     if error.code == "overloaded":
         return OVERLOADED
@@ -59,7 +63,11 @@ def status(error: ErrorResponse) -> int:
 
 def encode(error: ErrorResponse) -> bytes:
     """Return the error as Anthropic's JSON."""
-    details = ThreadDetails(THREADS_UNSUPPORTED, ["thread"]) if error.code == THREADS_UNSUPPORTED else None
+    details = (
+        ThreadDetails(THREADS_UNSUPPORTED, ["thread"])
+        if error.code == THREADS_UNSUPPORTED
+        else None
+    )
     return msgspec.json.encode(
         MessagesError(MessagesErrorDetail(_type_of(error), error.message, details), error.attempts)
     )

@@ -58,7 +58,12 @@ def _limit(text: str | None) -> int:
     if text is None:
         return _MAX_PAGE
     # Python refuses to read numbers of very many digits.
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(_MAX_PAGE)) or not 1 <= int(text) <= _MAX_PAGE:
+    if (
+        not text.isascii()
+        or not text.isdigit()
+        or len(text) > len(str(_MAX_PAGE))
+        or not 1 <= int(text) <= _MAX_PAGE
+    ):
         raise invalid("limit", f"expected a number from 1 to {_MAX_PAGE}")
     return int(text)
 

@@ -137,13 +137,17 @@ prompt_decoder = BodyDecoder(CountTokensRequest)
 
 def invalid(param: str, problem: str) -> RequestError:
     """Return the error for a member that cannot be used."""
-    return RequestError(f"Invalid value for '{param}': {problem}", param=param, code="invalid_value")
+    return RequestError(
+        f"Invalid value for '{param}': {problem}", param=param, code="invalid_value"
+    )
 
 
 def read(raw: Raw, type_: type[T], param: str) -> T:
     """Decode a raw member. Raises RequestError, which names it."""
     if not raw:
-        raise RequestError(f"Missing required parameter: '{param}'", param=param, code="missing_required_parameter")
+        raise RequestError(
+            f"Missing required parameter: '{param}'", param=param, code="missing_required_parameter"
+        )
     try:
         return msgspec.json.decode(raw, type=type_)
     except UNREADABLE as error:

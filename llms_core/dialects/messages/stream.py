@@ -34,7 +34,13 @@ from llms_core.dialects.messages.blocks import StreamedBlock, call_block, text_b
 from llms_core.dialects.messages.text_chunks import TextChunks
 from llms_core.dialects.messages.tokens import Tokens, tokens_of
 from llms_core.dialects.messages.tools import ANTHROPIC, Json
-from llms_core.dialects.messages.views import CallFragment, Delta, decode_chunk, decode_frame, decode_whole
+from llms_core.dialects.messages.views import (
+    CallFragment,
+    Delta,
+    decode_chunk,
+    decode_frame,
+    decode_whole,
+)
 
 _encode = msgspec.json.encode
 
@@ -89,11 +95,15 @@ class MessageStreamWriter:
             self._close()
         if self._calls and self._envelope:
             self._write_envelope()
-        tokens = Tokens(input_tokens=estimated_prompt(self._body), output_tokens=estimated_text(self._size))
+        tokens = Tokens(
+            input_tokens=estimated_prompt(self._body), output_tokens=estimated_text(self._size)
+        )
         if self._usage is not None:
             tokens = tokens_of(self._usage)
         end = message_end(self._finish_reason, {ANTHROPIC: self._end}, has_calls=bool(self._calls))
-        self._event(b"message_delta", _encode({"type": "message_delta", "delta": end, "usage": tokens}))
+        self._event(
+            b"message_delta", _encode({"type": "message_delta", "delta": end, "usage": tokens})
+        )
         self._event(b"message_stop", b'{"type":"message_stop"}')
         return self._taken()
 
@@ -164,8 +174,12 @@ class MessageStreamWriter:
         if delta.provider_extra is not None:
             self._keep(delta.provider_extra)
         if delta.reasoning_details:
-            self._envelope.message.setdefault(reasoning_details.NAME, []).extend(delta.reasoning_details)
-        reasoning = delta.reasoning_content if _has_text(delta.reasoning_content) else delta.reasoning
+            self._envelope.message.setdefault(reasoning_details.NAME, []).extend(
+                delta.reasoning_details
+            )
+        reasoning = (
+            delta.reasoning_content if _has_text(delta.reasoning_content) else delta.reasoning
+        )
         if _has_text(reasoning):
             self._add_text(reasoning, "thinking")
         if _has_text(delta.content):
@@ -239,11 +253,16 @@ class MessageStreamWriter:
         self._index += 1
         self._open = block
         self._is_open_text = block.kind == "text" and not self._waiting
-        self._text_head = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b"' % (
-            self._index,
-            block.delta,
+        self._text_head = (
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b"'
+            % (
+                self._index,
+                block.delta,
+            )
         )
-        start = _encode({"type": "content_block_start", "index": self._index, "content_block": block.start})
+        start = _encode(
+            {"type": "content_block_start", "index": self._index, "content_block": block.start}
+        )
         self._event(b"content_block_start", start)
         for piece in block.pieces:
             self._write_delta(block, piece)
@@ -269,7 +288,9 @@ class MessageStreamWriter:
             if not signature:
                 signature = self._sealed()
             self._write_other_delta({"type": "signature_delta", "signature": signature})
-        self._event(b"content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index)
+        self._event(
+            b"content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index
+        )
         self._open = None
         self._is_open_text = False
 
@@ -301,7 +322,11 @@ class MessageStreamWriter:
                 whole.signature = str(block.get("signature") or "")
                 self._enqueue(whole)
             case {"type": "tool_use", "input": input}:
-                whole = StreamedBlock("tool_use", {**block, "input": {}}, b'{"type":"input_json_delta","partial_json":')
+                whole = StreamedBlock(
+                    "tool_use",
+                    {**block, "input": {}},
+                    b'{"type":"input_json_delta","partial_json":',
+                )
                 whole.pieces = [Raw(_encode(_encode(input).decode()))]
                 self._enqueue(whole)
             case _:
@@ -315,7 +340,9 @@ class MessageStreamWriter:
         envelope = self._envelope
         self._envelope = Envelope()
         if reasoning_details.NAME in envelope.message:
-            envelope.message[reasoning_details.NAME] = consolidated(envelope.message[reasoning_details.NAME])
+            envelope.message[reasoning_details.NAME] = consolidated(
+                envelope.message[reasoning_details.NAME]
+            )
         return seal(envelope)
 
     def _write_envelope(self) -> None:
@@ -326,7 +353,9 @@ class MessageStreamWriter:
 def _is_plain(delta: Delta) -> bool:
     """Whether the content is all that is written of a delta."""
     others = (delta.tool_calls, delta.images, delta.provider_extra, delta.reasoning_details)
-    if any(others) or any(map(_has_text, (delta.reasoning_content, delta.reasoning, delta.refusal))):
+    if any(others) or any(
+        map(_has_text, (delta.reasoning_content, delta.reasoning, delta.refusal))
+    ):
         return False
     return _has_text(delta.content)
 

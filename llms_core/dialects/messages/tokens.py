@@ -37,7 +37,9 @@ def tokens_of(usage: Usage) -> Tokens:
         cache_read_input_tokens=cached,
         output_tokens=usage.completion_tokens,
         output_tokens_details={"thinking_tokens": reasoning} if reasoning else None,
-        server_tool_use={**_NO_REQUESTS, **server_tools} if isinstance(server_tools, dict) and server_tools else None,
+        server_tool_use={**_NO_REQUESTS, **server_tools}
+        if isinstance(server_tools, dict) and server_tools
+        else None,
     )
 
 

@@ -23,7 +23,13 @@ Json = dict[str, Any]
 ANTHROPIC = "anthropic"
 
 #: Members that Anthropic adds to the tools of clients; adapters take them from chat's tools.
-_TOOL_MEMBERS = ("cache_control", "defer_loading", "allowed_callers", "input_examples", "eager_input_streaming")
+_TOOL_MEMBERS = (
+    "cache_control",
+    "defer_loading",
+    "allowed_callers",
+    "input_examples",
+    "eager_input_streaming",
+)
 
 #: The name of the schema in `response_format`, which Anthropic's has not.
 _SCHEMA_NAME = "response"
@@ -34,7 +40,9 @@ def is_set(raw: Raw) -> bool:
     return bool(raw) and not is_null(raw)
 
 
-def add_tools(view: MessagesRequest, raw_tools: Raw, members: Json, extras: dict[str, Extra]) -> None:
+def add_tools(
+    view: MessagesRequest, raw_tools: Raw, members: Json, extras: dict[str, Extra]
+) -> None:
     """Add `tools`, `tool_choice` and `parallel_tool_calls`. Raises RequestError, which names the member."""
     tools = view.tools or ()
     functions = []
@@ -61,7 +69,9 @@ def _add_functions(functions: Sequence[Json], members: Json, extras: dict[str, E
     if not marks:
         members["tools"] = functions
         return
-    members["tools"] = [{"type": function["type"], "function": function["function"]} for function in functions]
+    members["tools"] = [
+        {"type": function["type"], "function": function["function"]} for function in functions
+    ]
     marked: Json = {"tools": functions}
     for name in sorted(marks):
         extras[f"tools.{name}"] = Extra({ANTHROPIC: marked, HINTS: marked})
@@ -88,7 +98,9 @@ def _function(tool: Tool, param: str) -> Json:
     return translated
 
 
-def _add_choice(choice: ToolChoice, tools: Sequence[Tool], has_functions: bool, members: Json) -> None:
+def _add_choice(
+    choice: ToolChoice, tools: Sequence[Tool], has_functions: bool, members: Json
+) -> None:
     if choice.type in ("any", "tool") and not tools:
         raise invalid("tool_choice", f"the type '{choice.type}' needs 'tools'")
     if choice.type == "tool" and all(tool.name != choice.name for tool in tools):
@@ -130,7 +142,8 @@ def _add_server_tools(
     for tool in server_tools:
         name = tool.name or str(tool.type)
         forced = choice is not None and (
-            (choice.type == "tool" and choice.name == tool.name) or (choice.type == "any" and not functions)
+            (choice.type == "tool" and choice.name == tool.name)
+            or (choice.type == "any" and not functions)
         )
         required = ""
         if forced:
@@ -138,7 +151,11 @@ def _add_server_tools(
         extras[f"tools.{name}"] = Extra({ANTHROPIC: native}, required)
         # The list is sent once.
         native = {}
-    if choice is not None and choice.type == "tool" and any(tool.name == choice.name for tool in server_tools):
+    if (
+        choice is not None
+        and choice.type == "tool"
+        and any(tool.name == choice.name for tool in server_tools)
+    ):
         members.pop("tool_choice", None)
 
 

@@ -145,10 +145,15 @@ class _Api:
 
     def decode_input(self, incoming: IncomingRequest) -> ChatBody | Awaitable[ChatBody]:
         """Decode a request whose tokens are to be counted."""
-        return self._decode(requests.decode(incoming.body).with_members({"stream": None}), incoming, None)
+        return self._decode(
+            requests.decode(incoming.body).with_members({"stream": None}), incoming, None
+        )
 
     def _decode(
-        self, body: RequestBody[ResponsesRequest], incoming: IncomingRequest, native: NativeRequest | None
+        self,
+        body: RequestBody[ResponsesRequest],
+        incoming: IncomingRequest,
+        native: NativeRequest | None,
     ) -> ChatBody | Awaitable[ChatBody]:
         caller = incoming.caller.name if incoming.caller is not None else ""
         if body.view.previous_response_id is not None or requests.references(body.view):
@@ -184,7 +189,9 @@ class _Api:
     async def _save(self, id: str, encoded: bytes, context: Context) -> bool:
         members = context.request.members
         previous = context.request.view.previous_response_id
-        return await self._store.save(StoredResponse(id, previous, bytes(members["input"]), encoded), context.caller)
+        return await self._store.save(
+            StoredResponse(id, previous, bytes(members["input"]), encoded), context.caller
+        )
 
     async def _stored(self, response: dict[str, Any], encoded: bytes, context: Context) -> bytes:
         is_stored = await self._save(context.id, encoded, context)
@@ -194,7 +201,11 @@ class _Api:
         return msgspec.json.encode({**response, "store": False})
 
     def _translate(
-        self, body: RequestBody[ResponsesRequest], history: History, caller: str, native: NativeRequest | None
+        self,
+        body: RequestBody[ResponsesRequest],
+        history: History,
+        caller: str,
+        native: NativeRequest | None,
     ) -> ChatBody:
         stored = self._store.enabled and body.view.store is not False
 

@@ -123,7 +123,9 @@ def response_of(data: bytes, usage: Usage | None, context: Context) -> Json:
     choice = completion.choices[0]
     end = output.ended(choice.finish_reason, usage, completion.service_tier)
     items = _items(choice, end["status"], context)
-    return output.response(context, completion.model, completion.created or int(time.time()), items, **end)
+    return output.response(
+        context, completion.model, completion.created or int(time.time()), items, **end
+    )
 
 
 def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence[Json]:
@@ -133,7 +135,9 @@ def _items(choice: _Choice, status: output.Status, context: Context) -> Sequence
     items: list[Json] = []
 
     extras = {call.id or "": extra for call in calls if (extra := call.extra())}
-    envelope = Envelope(message.provider_extra or {}, extras, {"reasoning_content": thought} if thought else {})
+    envelope = Envelope(
+        message.provider_extra or {}, extras, {"reasoning_content": thought} if thought else {}
+    )
     if details := objects(message.reasoning_details):
         envelope.message["reasoning_details"] = details
     if envelope:

@@ -78,7 +78,9 @@ class Item(msgspec.Struct, frozen=True):
     @property
     def is_reference(self) -> bool:
         """Whether it stands for an item of an earlier response."""
-        return self.type == "item_reference" or (self.type is None and self.role is None and self.id is not None)
+        return self.type == "item_reference" or (
+            self.type is None and self.role is None and self.id is not None
+        )
 
 
 _decode_output = msgspec.json.Decoder(str | list[Part]).decode
@@ -161,7 +163,9 @@ class Conversation:
             case "reasoning":
                 self._add_reasoning(item)
             case type_ if type_ in _CALLS:
-                self._assistant().setdefault("tool_calls", []).append(self._call(item, _CALLS[type_], place))
+                self._assistant().setdefault("tool_calls", []).append(
+                    self._call(item, _CALLS[type_], place)
+                )
             case type_ if type_ in _OUTPUTS:
                 self._turn = None
                 self.messages.append(_result(item, place))
@@ -171,7 +175,9 @@ class Conversation:
                 self.dropped.add(f"input.{type_}")
             case _:
                 raise RequestError(
-                    f"Items of type '{item.type}' are not supported here", param=f"{place}.type", code="unsupported"
+                    f"Items of type '{item.type}' are not supported here",
+                    param=f"{place}.type",
+                    code="unsupported",
                 )
 
     def _add_message(self, item: Item, place: str) -> None:
@@ -232,7 +238,11 @@ class Conversation:
                 arguments = bytes(item.action).decode() or "{}"
         call_id = _call_id(item, place)
         function = self._toolset.function(Origin(kind, name, item.namespace))
-        call: Json = {"id": call_id, "type": "function", "function": {"name": function, "arguments": arguments}}
+        call: Json = {
+            "id": call_id,
+            "type": "function",
+            "function": {"name": function, "arguments": arguments},
+        }
         return call | self._call_members.get(call_id, {})
 
     def _assistant(self) -> Json:
@@ -254,7 +264,9 @@ def _output(item: Item, place: str) -> str | list[Json]:
         case "shell_call_output":
             return bytes(item.output).decode() or "[]"
         case "apply_patch_call_output":
-            text = text_of_json(item.output) if item.output and bytes(item.output) != b"null" else ""
+            text = (
+                text_of_json(item.output) if item.output and bytes(item.output) != b"null" else ""
+            )
             return text or _required(item.status, f"{place}.status")
     if not item.output:
         raise _missing(f"{place}.output")
@@ -262,7 +274,9 @@ def _output(item: Item, place: str) -> str | list[Json]:
         output = _decode_output(item.output)
     except msgspec.ValidationError as error:
         param = f"{place}.output"
-        raise RequestError(f"Invalid value for '{param}': {error}", param=param, code="invalid_value") from None
+        raise RequestError(
+            f"Invalid value for '{param}': {error}", param=param, code="invalid_value"
+        ) from None
     if isinstance(output, str):
         return output
     return _parts(output, f"{place}.output")
@@ -271,7 +285,11 @@ def _output(item: Item, place: str) -> str | list[Json]:
 def _call_id(item: Item, place: str) -> str:
     # A local shell's output has the id of the call as its own.
     call_id = item.call_id
-    if call_id is None and item.type in ("local_shell_call_output", "tool_search_call", "tool_search_output"):
+    if call_id is None and item.type in (
+        "local_shell_call_output",
+        "tool_search_call",
+        "tool_search_output",
+    ):
         call_id = item.id
     # Another model's may be empty: adapters make ids unique.
     return _required(call_id, f"{place}.call_id", may_be_empty=True)
@@ -287,9 +305,15 @@ def _parts(parts: Sequence[Part], param: str) -> str | list[Json]:
 def _part(part: Part, place: str) -> Json:
     match part.type:
         case "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text":
-            return {"type": "text", "text": _required(part.text, f"{place}.text", may_be_empty=True)}
+            return {
+                "type": "text",
+                "text": _required(part.text, f"{place}.text", may_be_empty=True),
+            }
         case "refusal":
-            return {"type": "refusal", "refusal": _required(part.refusal, f"{place}.refusal", may_be_empty=True)}
+            return {
+                "type": "refusal",
+                "refusal": _required(part.refusal, f"{place}.refusal", may_be_empty=True),
+            }
         case "input_image" if part.file_id is None:
             url = _reference(_required(part.image_url, f"{place}.image_url"), f"{place}.image_url")
             image = {"url": url} if part.detail is None else {"url": url, "detail": part.detail}
@@ -306,7 +330,9 @@ def _part(part: Part, place: str) -> Json:
             _reference(part.input_audio.data, f"{place}.input_audio.data", base64_allowed=True)
             return {"type": "input_audio", "input_audio": part.input_audio}
     raise RequestError(
-        f"Content of type '{part.type}' is not supported here", param=f"{place}.type", code="unsupported"
+        f"Content of type '{part.type}' is not supported here",
+        param=f"{place}.type",
+        code="unsupported",
     )
 
 

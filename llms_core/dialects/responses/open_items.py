@@ -96,7 +96,9 @@ class OpenReasoning(_OpenItem):
         self._is_summary = events.context.shows_summary
         events.open_item(output.reasoning(self._id, "", None, events.context))
         if self._is_summary:
-            self._emit("response.reasoning_summary_part.added", summary_index=0, part=self._part(""))
+            self._emit(
+                "response.reasoning_summary_part.added", summary_index=0, part=self._part("")
+            )
         else:
             self._emit("response.content_part.added", content_index=0, part=self._part(""))
 
@@ -113,11 +115,15 @@ class OpenReasoning(_OpenItem):
         text = "".join(self._texts)
         if self._is_summary:
             self._emit("response.reasoning_summary_text.done", summary_index=0, text=text)
-            self._emit("response.reasoning_summary_part.done", summary_index=0, part=self._part(text))
+            self._emit(
+                "response.reasoning_summary_part.done", summary_index=0, part=self._part(text)
+            )
         else:
             self._emit("response.reasoning_text.done", content_index=0, text=text)
             self._emit("response.content_part.done", content_index=0, part=self._part(text))
-        item = output.reasoning(self._id, text, Envelope(message={"reasoning_content": text}), self._events.context)
+        item = output.reasoning(
+            self._id, text, Envelope(message={"reasoning_content": text}), self._events.context
+        )
         self._events.close_item(self._index, item)
 
     def _part(self, text: str) -> Json:
@@ -261,5 +267,7 @@ class OpenCall(_OpenItem):
                 self._emit("response.custom_tool_call_input.done", input=item["input"])
             case _:
                 added = {**item, "status": "in_progress"}
-                self._events.emit("response.output_item.added", output_index=self._index, item=added)
+                self._events.emit(
+                    "response.output_item.added", output_index=self._index, item=added
+                )
         self._events.close_item(self._index, item)

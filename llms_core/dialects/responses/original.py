@@ -56,7 +56,12 @@ def _all_calls_are_own(items: str | Sequence[Item]) -> bool:
     for item in items:
         if item.type != "function_call":
             continue
-        if not item.name or not item.call_id or len(item.call_id) > _MAX_CALL_ID or item.call_id in ids:
+        if (
+            not item.name
+            or not item.call_id
+            or len(item.call_id) > _MAX_CALL_ID
+            or item.call_id in ids
+        ):
             return False
         ids.add(item.call_id)
         if _OBJECT_AS_TEXT.fullmatch(item.arguments) is None:
@@ -84,7 +89,12 @@ def passed_on(
     )
     view = body.view
     return DeferredBody(
-        native, translate, model=view.model, stream=bool(view.stream), context=context, written=body.members
+        native,
+        translate,
+        model=view.model,
+        stream=bool(view.stream),
+        context=context,
+        written=body.members,
     )
 
 

@@ -79,7 +79,9 @@ class OriginalEvents:
 
 def _response_in(event: bytes) -> bytes:
     """Return the response that an event holds, in JSON; empty if it holds none."""
-    data = b"".join(line.removeprefix(b"data: ") for line in event.splitlines() if line.startswith(b"data: "))
+    data = b"".join(
+        line.removeprefix(b"data: ") for line in event.splitlines() if line.startswith(b"data: ")
+    )
     return bytes(_decode_event(data).response)
 
 

@@ -95,9 +95,17 @@ def _call(origin: Origin, id: str, call_id: str, arguments: str, status: Status)
         case "function":
             item |= {"type": "function_call", "name": origin.name, "arguments": arguments}
         case "custom":
-            item |= {"type": "custom_tool_call", "name": origin.name, "input": custom_input(arguments)}
+            item |= {
+                "type": "custom_tool_call",
+                "name": origin.name,
+                "input": custom_input(arguments),
+            }
         case "tool_search":
-            item |= {"type": "tool_search_call", "execution": "client", "arguments": _object(origin, arguments)}
+            item |= {
+                "type": "tool_search_call",
+                "execution": "client",
+                "arguments": _object(origin, arguments),
+            }
         case "local_shell":
             action = {"env": {}, **_object(origin, arguments), "type": "exec"}
             item |= {"type": "local_shell_call", "action": action}
@@ -115,7 +123,9 @@ def _call(origin: Origin, id: str, call_id: str, arguments: str, status: Status)
     return item
 
 
-def response(context: Context, model: str, created: int, output: Sequence[Any] = (), **members: Any) -> Json:
+def response(
+    context: Context, model: str, created: int, output: Sequence[Any] = (), **members: Any
+) -> Json:
     """Return a response: what the client asked for, and what has come of it so far."""
     request = context.request.view
     given = context.request.members
@@ -252,5 +262,7 @@ def _require(origin: Origin, value: Json, member: str, kind: type) -> None:
 
 
 def _invalid(origin: Origin) -> ProviderError:
-    message = f"The model called the tool '{origin.name}' with arguments that are not those of the tool"
+    message = (
+        f"The model called the tool '{origin.name}' with arguments that are not those of the tool"
+    )
     return ProviderError(ErrorKind.BAD_RESPONSE, message)

@@ -109,10 +109,14 @@ def references(request: ResponsesRequest) -> list[tuple[int, str]]:
     """Return the position and the id of each item that stands for one of an earlier response."""
     if isinstance(request.input, str):
         return []
-    return [(number, item.id or "") for number, item in enumerate(request.input) if item.is_reference]
+    return [
+        (number, item.id or "") for number, item in enumerate(request.input) if item.is_reference
+    ]
 
 
-def translate(body: RequestBody[ResponsesRequest], history: History, *, caller: str, stored: bool) -> ChatBody:
+def translate(
+    body: RequestBody[ResponsesRequest], history: History, *, caller: str, stored: bool
+) -> ChatBody:
     """Return the request of the operation, which remembers the client's. Raises RequestError."""
     for name, message in _REFUSED.items():
         if not is_null(body.members.get(name, NULL)):
@@ -132,7 +136,11 @@ def translate(body: RequestBody[ResponsesRequest], history: History, *, caller: 
     if request.instructions:
         messages.insert(0, {"role": "system", "content": request.instructions})
 
-    members = {name: raw for name in _SAME if (raw := body.members.get(name)) is not None and not is_null(raw)}
+    members = {
+        name: raw
+        for name in _SAME
+        if (raw := body.members.get(name)) is not None and not is_null(raw)
+    }
     members["messages"] = encode_raw(messages)
     members |= {name: encode_raw(value) for name, value in _parameters(request).items()}
     members |= {name: encode_raw(value) for name, value in _tools(body, toolset).items()}
@@ -145,7 +153,10 @@ def translate(body: RequestBody[ResponsesRequest], history: History, *, caller: 
         shows_summary=_shows_summary(request.reasoning),
         shows_logprobs=_LOGPROBS in (request.include or ()),
     )
-    dropped = (*_dropped(body, stored), *(f"tools.{kind}" for kind in dict.fromkeys(toolset.dropped)))
+    dropped = (
+        *_dropped(body, stored),
+        *(f"tools.{kind}" for kind in dict.fromkeys(toolset.dropped)),
+    )
     return chat.assemble(members).with_context(context, (*dropped, *sorted(conversation.dropped)))
 
 
@@ -177,8 +188,16 @@ def _response_format(format: Format) -> dict[str, Any]:
             param = f"text.format.{name}"
             message = f"Missing required parameter: '{param}'"
             raise RequestError(message, param=param, code="missing_required_parameter")
-    schema = {"name": format.name, "schema": format.schema, "description": format.description, "strict": format.strict}
-    return {"type": "json_schema", "json_schema": {name: value for name, value in schema.items() if value is not None}}
+    schema = {
+        "name": format.name,
+        "schema": format.schema,
+        "description": format.description,
+        "strict": format.strict,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {name: value for name, value in schema.items() if value is not None},
+    }
 
 
 def _tools(body: RequestBody[ResponsesRequest], toolset: Toolset) -> dict[str, Any]:
@@ -197,7 +216,9 @@ def _tools(body: RequestBody[ResponsesRequest], toolset: Toolset) -> dict[str, A
 
 def _dropped(body: RequestBody[ResponsesRequest], stored: bool) -> list[str]:
     """The names of the parameters that have no effect here."""
-    dropped = [name for name, raw in body.members.items() if name not in _KNOWN and not is_null(raw)]
+    dropped = [
+        name for name, raw in body.members.items() if name not in _KNOWN and not is_null(raw)
+    ]
     if body.view.truncation == "auto":
         dropped.append("truncation")
     if body.view.store and not stored:

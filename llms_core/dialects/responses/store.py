@@ -98,7 +98,9 @@ class ResponseStore:
         """Store a response. Returns whether it could be stored: it must not be promised otherwise."""
         size = len(stored.input) + len(stored.response)
         if size > self.settings.max_bytes:
-            log.warning("The response %s is larger than [responses] max_bytes and is not stored", stored.id)
+            log.warning(
+                "The response %s is larger than [responses] max_bytes and is not stored", stored.id
+            )
             return False
         try:
             await self._run(lambda connection: self._save(connection, stored, caller, size))
@@ -110,7 +112,9 @@ class ResponseStore:
     async def chain(self, id: str, caller: str) -> list[StoredResponse]:
         """Return a response and all before it, the oldest first. Empty if it, or one before it, is not stored."""
         query = {"id": id, "caller": caller, "oldest": time.time() - self.settings.max_age}
-        rows: Sequence[Any] = await self._read(lambda connection: connection.execute(_CHAIN, query).fetchall())
+        rows: Sequence[Any] = await self._read(
+            lambda connection: connection.execute(_CHAIN, query).fetchall()
+        )
         found = [StoredResponse(*row) for row in rows]
         if found and found[0].previous is None:
             return found
@@ -128,7 +132,9 @@ class ResponseStore:
     async def delete(self, id: str, caller: str) -> bool:
         """Delete a response. Returns whether it was stored."""
         query = "DELETE FROM responses WHERE id = ? AND caller = ?"
-        count: int = await self._read(lambda connection: connection.execute(query, (id, caller)).rowcount)
+        count: int = await self._read(
+            lambda connection: connection.execute(query, (id, caller)).rowcount
+        )
         return count > 0
 
     async def aclose(self) -> None:
@@ -142,11 +148,15 @@ class ResponseStore:
         except (sqlite3.Error, OSError) as error:
             log.warning("Stored responses cannot be read from %s: %s", self._path, error)
             message = "The gateway's store of responses is not available"
-            raise RequestError(message, status=503, type="api_error", code="store_unavailable") from None
+            raise RequestError(
+                message, status=503, type="api_error", code="store_unavailable"
+            ) from None
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work with the open file, as one transaction."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._in_transaction, work
+        )
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._connection is None:
@@ -168,14 +178,18 @@ class ResponseStore:
             raise
         return connection
 
-    def _save(self, connection: sqlite3.Connection, stored: StoredResponse, caller: str, size: int) -> None:
+    def _save(
+        self, connection: sqlite3.Connection, stored: StoredResponse, caller: str, size: int
+    ) -> None:
         now = time.time()
         row = (stored.id, caller, now, stored.previous, stored.input, stored.response, size)
         connection.execute(_INSERT, row)
         self._unchecked_bytes += size
         if self._unchecked_bytes >= self.settings.max_bytes // _UNCHECKED_SHARE:
             self._unchecked_bytes = 0
-            connection.execute("DELETE FROM responses WHERE created <= ?", (now - self.settings.max_age,))
+            connection.execute(
+                "DELETE FROM responses WHERE created <= ?", (now - self.settings.max_age,)
+            )
             connection.execute(_REMOVE_OLDEST, (self.settings.max_bytes,))
 
     def _close(self) -> None:

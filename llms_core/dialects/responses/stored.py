@@ -96,7 +96,9 @@ class StoredResponses:
                     is_meant = number == position if is_input else item.id == id
                     if is_meant and not item.is_reference:
                         return item
-        raise RequestError(f"Item with id '{id[:100]}' not found", param=param, code="item_not_found")
+        raise RequestError(
+            f"Item with id '{id[:100]}' not found", param=param, code="item_not_found"
+        )
 
     async def _retrieve(self, incoming: IncomingRequest) -> bytes:
         query = parse_qs(incoming.query.decode("latin-1"))
@@ -135,7 +137,9 @@ class StoredResponses:
 
     async def _find(self, incoming: IncomingRequest) -> StoredResponse:
         response_id = incoming.parameters["response_id"]
-        stored = await self._store.find(response_id, _caller(incoming)) if self._store.enabled else None
+        stored = (
+            await self._store.find(response_id, _caller(incoming)) if self._store.enabled else None
+        )
         if stored is None:
             raise _not_found(response_id)
         return stored
@@ -177,7 +181,9 @@ def _id_of(item: dict[str, Raw]) -> Any:
 def _limit(text: str) -> int:
     if text.isdecimal() and 1 <= int(text) <= _MAX_LIMIT:
         return int(text)
-    raise RequestError(f"'limit' must be a number from 1 to {_MAX_LIMIT}", param="limit", code="invalid_value")
+    raise RequestError(
+        f"'limit' must be a number from 1 to {_MAX_LIMIT}", param="limit", code="invalid_value"
+    )
 
 
 def _caller(incoming: IncomingRequest) -> str:

@@ -113,7 +113,9 @@ class ResponsesStreamWriter:
         self._events.emit("error", code=error.code, message=error.message, param=error.param)
         if self._message is not None:
             self._message.cut()
-        failed = self._response(status="failed", error={"code": code, "message": error.message}, store=False)
+        failed = self._response(
+            status="failed", error={"code": code, "message": error.message}, store=False
+        )
         self._events.emit("response.failed", response=failed)
         return self._events.taken()
 
@@ -213,7 +215,9 @@ class ResponsesStreamWriter:
         if self._reasoning_details:
             envelope.message["reasoning_details"] = consolidated(self._reasoning_details)
         if envelope:
-            self._events.add_item(output.reasoning(self._events.new_id("rs"), "", envelope, self._context))
+            self._events.add_item(
+                output.reasoning(self._events.new_id("rs"), "", envelope, self._context)
+            )
 
     def _response(self, **members: Any) -> Json:
         items = [item for item in self._events.output if item is not None]

@@ -144,7 +144,10 @@ class Toolset:
     def add(self, tools: Sequence[Raw], param: str) -> None:
         """Add the client's tools. Raises RequestError, which names the tool."""
         # Functions first: they keep their names, and those of all others are made unique.
-        decoded = [(_decode(raw, f"{param}[{number}]"), f"{param}[{number}]") for number, raw in enumerate(tools)]
+        decoded = [
+            (_decode(raw, f"{param}[{number}]"), f"{param}[{number}]")
+            for number, raw in enumerate(tools)
+        ]
         for tool, place in decoded:
             if tool.type == "function":
                 self._add_function(tool, place)
@@ -171,7 +174,10 @@ class Toolset:
     def _add_function(self, tool: Tool, place: str, namespace: str | None = None) -> None:
         parameters = None if not tool.parameters or is_null(tool.parameters) else tool.parameters
         name = _required(tool.name, f"{place}.name")
-        self._add(Origin("function", name, namespace), Function(name, tool.description, parameters, tool.strict))
+        self._add(
+            Origin("function", name, namespace),
+            Function(name, tool.description, parameters, tool.strict),
+        )
 
     def _add_other(self, tool: Tool, place: str) -> None:
         match tool.type:
@@ -191,7 +197,10 @@ class Toolset:
             case "tool_search" if tool.execution == "client":
                 parameters = tool.parameters or _NAMELESS_FUNCTIONS["tool_search"].parameters
                 description = tool.description or _NAMELESS_FUNCTIONS["tool_search"].description
-                self._add(Origin("tool_search", "tool_search"), Function("tool_search", description, parameters))
+                self._add(
+                    Origin("tool_search", "tool_search"),
+                    Function("tool_search", description, parameters),
+                )
             case "shell" if (tool.environment or {}).get("type", "local") != "local":
                 self.dropped.append(tool.type)
             case "local_shell" | "shell" | "apply_patch" as kind:
@@ -208,8 +217,13 @@ class Toolset:
             syntax = grammar.get("syntax", "")
             definition = grammar.get("definition", "")
             description += f"\n\n`input` has to match this {syntax} grammar:\n{definition}"
-        parameters = _object({"input": {**_TEXT, "description": "The tool's whole input, as plain text"}}, "input")
-        self._add(Origin("custom", name, namespace), Function(name, description.strip() or None, parameters))
+        parameters = _object(
+            {"input": {**_TEXT, "description": "The tool's whole input, as plain text"}}, "input"
+        )
+        self._add(
+            Origin("custom", name, namespace),
+            Function(name, description.strip() or None, parameters),
+        )
 
     def _add(self, origin: Origin, function: Function) -> None:
         name = self.function(origin)
@@ -245,8 +259,11 @@ def forced(choice: Raw, toolset: Toolset) -> Any:
                 return value
             raise _cannot_force("any of the request's tools")
         case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)}:
-            names = [_allowed_name(tool, toolset) for tool in allowed]
-            offered = [{"type": "function", "function": {"name": name}} for name in names if name is not None]
+            offered = []
+            for tool in allowed:
+                name = _allowed_name(tool, toolset)
+                if name is not None:
+                    offered.append({"type": "function", "function": {"name": name}})
             if not offered:
                 raise _cannot_force("any of the allowed tools")
             return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": offered}}
@@ -306,7 +323,9 @@ def _decode(raw: Raw, place: str) -> Tool:
     try:
         return _decode_tool(raw)
     except UNREADABLE as error:
-        raise RequestError(f"Invalid value for '{place}': {error}", param=place, code="invalid_value") from None
+        raise RequestError(
+            f"Invalid value for '{place}': {error}", param=place, code="invalid_value"
+        ) from None
 
 
 def _required(value: str | None, param: str) -> str:

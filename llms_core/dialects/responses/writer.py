@@ -18,7 +18,12 @@ class ResponseWriter:
     content_type = sse.CONTENT_TYPE
     keep_alive = sse.KEEP_ALIVE
 
-    def __init__(self, body: ChatBody, finish: Finish, keep: Callable[[bytes, Context], bytes | Awaitable[bytes]]):
+    def __init__(
+        self,
+        body: ChatBody,
+        finish: Finish,
+        keep: Callable[[bytes, Context], bytes | Awaitable[bytes]],
+    ):
         self._body = body
         self._finish = finish
         self._keep = keep

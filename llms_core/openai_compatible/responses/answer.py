@@ -38,7 +38,9 @@ _FAILED = ("failed", "cancelled")
 PARAGRAPH = "\n\n"
 
 
-def read_completion(call: ChatCall, body: bytes, owner: Owner, read_error: ErrorReader) -> Completion:
+def read_completion(
+    call: ChatCall, body: bytes, owner: Owner, read_error: ErrorReader
+) -> Completion:
     """Return a response as a chat completion. Raises ProviderError if it failed, or is none."""
     try:
         response = _decode(body)
@@ -103,7 +105,10 @@ def call_of(item: Json, names: FunctionNames) -> Json:
     if item["type"] == "custom_tool_call":
         custom = {"name": item["name"], "input": text_in(item, "input")}
         return {"id": item["call_id"], "type": "custom", "custom": custom}
-    function = {"name": names.to_client(item["name"]), "arguments": arguments_text(item.get("arguments"))}
+    function = {
+        "name": names.to_client(item["name"]),
+        "arguments": arguments_text(item.get("arguments")),
+    }
     return {"id": item["call_id"], "type": "function", "function": function}
 
 

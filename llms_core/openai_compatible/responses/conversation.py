@@ -52,7 +52,15 @@ class Conversation:
     `developer` tells whether the provider knows this role, `with_reasoning` whether earlier reasoning is sent back.
     """
 
-    def __init__(self, call: ChatCall, owner: Owner, names: FunctionNames, *, developer: bool, with_reasoning: bool):
+    def __init__(
+        self,
+        call: ChatCall,
+        owner: Owner,
+        names: FunctionNames,
+        *,
+        developer: bool,
+        with_reasoning: bool,
+    ):
         self._call = call
         self._owner = owner
         self._names = names
@@ -71,15 +79,21 @@ class Conversation:
             match message.role:
                 case "system" | "developer" as role:
                     role = role if self._developer else "system"
-                    items.append({"role": role, "content": content_of(message.content, f"{param}.content")})
+                    items.append(
+                        {"role": role, "content": content_of(message.content, f"{param}.content")}
+                    )
                 case "user":
-                    items.append({"role": "user", "content": content_of(message.content, f"{param}.content")})
+                    items.append(
+                        {"role": "user", "content": content_of(message.content, f"{param}.content")}
+                    )
                 case "assistant":
                     items += self._answer(message, number)
                 case "tool":
                     items.append(self._result(message, param))
                 case "function":
-                    reason = "Messages of the role 'function' are not supported by the Responses API"
+                    reason = (
+                        "Messages of the role 'function' are not supported by the Responses API"
+                    )
                     raise Unsupported(reason, param=f"{param}.role")
         return items
 
@@ -89,7 +103,9 @@ class Conversation:
         calls = self._calls(message)
         found = originals(message.provider_extra, self._owner)
         if not self._with_reasoning:
-            found = Originals([item for item in found.items if item["type"] != "reasoning"], found.phase)
+            found = Originals(
+                [item for item in found.items if item["type"] != "reasoning"], found.phase
+            )
         rebuilt = calls
         if text:
             answer: Json = {"role": "assistant", "content": text}
@@ -107,22 +123,28 @@ class Conversation:
     def _calls(self, message: Message) -> list[Json]:
         if self._custom_calls is not None:
             return [self._own_call(raw) for raw in message.tool_calls or ()]
-        return [
-            {
+        calls = []
+        for sent in self._ids.calls(message):
+            call = {
                 "type": "function_call",
                 "call_id": sent.id,
                 "name": self._names.to_provider(sent.name),
                 "arguments": sent.called.arguments_text(),
             }
-            for sent in self._ids.calls(message)
-        ]
+            calls.append(call)
+        return calls
 
     def _own_call(self, raw: Raw | CommonToolCall) -> Json:
         """Return a call of a conversation with custom tools, under its own id."""
         custom = _custom_call(raw)
         if custom is not None and custom.custom is not None:
             given = custom.custom
-            return {"type": "custom_tool_call", "call_id": custom.id, "name": given.name, "input": given.input}
+            return {
+                "type": "custom_tool_call",
+                "call_id": custom.id,
+                "name": given.name,
+                "input": given.input,
+            }
         message = Message(role="assistant", tool_calls=[raw])  # type: ignore[list-item]
         (sent,) = called(message)
         return {
@@ -138,14 +160,24 @@ class Conversation:
             call_id = self._ids.result_id(message)
         else:
             call_id = message.tool_call_id or ""
-            kind = "custom_tool_call_output" if call_id in self._custom_calls else "function_call_output"
-        return {"type": kind, "call_id": call_id, "output": content_of(message.content, f"{param}.content")}
+            kind = (
+                "custom_tool_call_output"
+                if call_id in self._custom_calls
+                else "function_call_output"
+            )
+        return {
+            "type": kind,
+            "call_id": call_id,
+            "output": content_of(message.content, f"{param}.content"),
+        }
 
 
 def _is_unchanged(found: Originals, text: str, calls: Sequence[Json]) -> bool:
     """Whether a message still has the text and the calls of its original items."""
     original_ids = [item.get("call_id") for item in found.items if item["type"] in CALLS]
-    return text_of_items(found.items) == text and original_ids == [call["call_id"] for call in calls]
+    return text_of_items(found.items) == text and original_ids == [
+        call["call_id"] for call in calls
+    ]
 
 
 def _custom_calls(call: ChatCall) -> frozenset[str] | None:

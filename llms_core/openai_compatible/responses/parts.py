@@ -31,7 +31,9 @@ def _part(part: Part, param: str) -> Json:
         case Part(type="file", file=InputFile() as file):
             return _file(file, part, param)
     # Recordings as well: the API's reference has no part for them.
-    raise Unsupported(f"The Responses API does not support content of type '{part.type}'", param=param)
+    raise Unsupported(
+        f"The Responses API does not support content of type '{part.type}'", param=param
+    )
 
 
 def _file(file: InputFile, part: Part, param: str) -> Json:

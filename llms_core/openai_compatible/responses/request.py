@@ -13,7 +13,12 @@ from llms_core.contracts.signatures import Owner
 from llms_core.errors import Unsupported
 from llms_core.openai_compatible.function_names import RULE
 from llms_core.openai_compatible.responses.conversation import Conversation
-from llms_core.openai_compatible.responses.tools import format_of, tool_choice_of, tools_of, web_search_of
+from llms_core.openai_compatible.responses.tools import (
+    format_of,
+    tool_choice_of,
+    tools_of,
+    web_search_of,
+)
 from llms_core.openai_compatible.responses.views import Json
 
 #: Parameters that this API has as well, under the same name.
@@ -105,7 +110,10 @@ def build_body(call: ChatCall, owner: Owner, options: Options) -> tuple[Json, tu
         body["include"] = include
     if call.stream:
         body["stream"] = True
-    if any(message.name and message.role not in ("tool", "function") for message in call.request.messages):
+    if any(
+        message.name and message.role not in ("tool", "function")
+        for message in call.request.messages
+    ):
         dropped.add("messages.name")
     return body, tuple(sorted(dropped))
 
@@ -114,7 +122,9 @@ def _reject_unsupported(call: ChatCall) -> None:
     if call.request.n is not None and call.request.n > 1:
         raise Unsupported("The Responses API gives one answer per request: set 'n' to 1", param="n")
     if call.get("modalities") not in (None, ["text"], []):
-        raise Unsupported("The Responses API answers in text: set 'modalities' to [\"text\"]", param="modalities")
+        raise Unsupported(
+            "The Responses API answers in text: set 'modalities' to [\"text\"]", param="modalities"
+        )
     for name in _UNSUPPORTED:
         if not is_null(call.members.get(name, NULL)):
             raise Unsupported(f"The Responses API does not support '{name}'", param=name)
@@ -151,7 +161,11 @@ def _add_token_limit(call: ChatCall, body: Json, dropped: set[str]) -> None:
         return
     body["max_output_tokens"] = max(limit, _MIN_OUTPUT_TOKENS)
     if limit < _MIN_OUTPUT_TOKENS:
-        dropped.add("max_completion_tokens" if call.request.max_completion_tokens is not None else "max_tokens")
+        dropped.add(
+            "max_completion_tokens"
+            if call.request.max_completion_tokens is not None
+            else "max_tokens"
+        )
 
 
 def _add_tools(call: ChatCall, names: FunctionNames, body: Json) -> None:

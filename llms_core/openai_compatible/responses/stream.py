@@ -113,11 +113,17 @@ class ResponseChunks:
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 return self._extend_call(received.output_index, received.delta)
             case "response.reasoning_summary_text.delta":
-                return self._think((received.output_index, "summary", received.summary_index), received.delta)
+                return self._think(
+                    (received.output_index, "summary", received.summary_index), received.delta
+                )
             case "response.reasoning_text.delta":
-                return self._think((received.output_index, "reasoning", received.content_index), received.delta)
+                return self._think(
+                    (received.output_index, "reasoning", received.content_index), received.delta
+                )
             case "response.refusal.delta":
-                return self._refuse((received.output_index, "refusal", received.content_index), received.delta)
+                return self._refuse(
+                    (received.output_index, "refusal", received.content_index), received.delta
+                )
             case "response.output_item.added":
                 return self._begin_item(received)
             case "response.output_item.done":
@@ -229,7 +235,10 @@ class ResponseChunks:
         if is_custom:
             begin |= {"type": "custom", "custom": {"name": name, "input": ""}}
         else:
-            begin |= {"type": "function", "function": {"name": self._names.to_client(name), "arguments": ""}}
+            begin |= {
+                "type": "function",
+                "function": {"name": self._names.to_client(name), "arguments": ""},
+            }
         return self._chunks.delta({"tool_calls": [begin]})
 
     def _extend_call(self, index: int, delta: Any) -> Iterable[Chunk]:

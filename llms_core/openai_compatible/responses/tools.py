@@ -57,7 +57,9 @@ def tools_of(call: ChatCall, names: FunctionNames) -> list[Json | Raw]:
 
     Raises RequestError, which names the tool.
     """
-    return [_tool(raw, f"tools[{number}]", names) for number, raw in enumerate(call.request.tools or ())]
+    return [
+        _tool(raw, f"tools[{number}]", names) for number, raw in enumerate(call.request.tools or ())
+    ]
 
 
 def _tool(raw: Raw, param: str, names: FunctionNames) -> Json | Raw:
@@ -105,7 +107,11 @@ def tool_choice_of(call: ChatCall, names: FunctionNames) -> Any:
     choice = call.get("tool_choice")
     match choice:
         case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
-            return {"type": "allowed_tools", "mode": mode, "tools": [_chosen(tool, names) for tool in tools]}
+            return {
+                "type": "allowed_tools",
+                "mode": mode,
+                "tools": [_chosen(tool, names) for tool in tools],
+            }
         case _:
             return _chosen(choice, names)
 
@@ -140,7 +146,11 @@ def format_of(call: ChatCall) -> Json | None:
     if given.type != "json_schema" or given.json_schema is None:
         return {"type": given.type}
     schema = given.json_schema
-    members: Json = {"type": given.type, "name": schema.name, "schema": schema.schema or _NO_PARAMETERS}
+    members: Json = {
+        "type": given.type,
+        "name": schema.name,
+        "schema": schema.schema or _NO_PARAMETERS,
+    }
     if schema.description is not None:
         members["description"] = schema.description
     if schema.strict is not None:
@@ -152,4 +162,6 @@ def _decode(raw: Raw, type_: type[T], param: str) -> T:
     try:
         return msgspec.json.decode(raw, type=type_)
     except UNREADABLE as error:
-        raise RequestError(f"Invalid value for '{param}': {error}", param=param, code="invalid_value") from None
+        raise RequestError(
+            f"Invalid value for '{param}': {error}", param=param, code="invalid_value"
+        ) from None

@@ -85,7 +85,14 @@ class RequestCycle:
         "unread",
     )
 
-    def __init__(self, connection: Connection, scope: dict[str, Any], *, keep_alive: bool, expects_continue: bool):
+    def __init__(
+        self,
+        connection: Connection,
+        scope: dict[str, Any],
+        *,
+        keep_alive: bool,
+        expects_continue: bool,
+    ):
         self.scope = scope
         self.keep_alive = keep_alive
         self.response_started = False
@@ -137,7 +144,12 @@ class RequestCycle:
         if not self.response_started:
             self._write(refusal(500, _FAILED))
         self.response_complete = True
-        if self.response_started and self._has_body and not self._is_chunked and self._remaining is None:
+        if (
+            self.response_started
+            and self._has_body
+            and not self._is_chunked
+            and self._remaining is None
+        ):
             # The end of the connection would be the regular end of the body.
             self._connection.transport.abort()
         else:
@@ -242,14 +254,18 @@ class RequestCycle:
             raise RuntimeError("The body of a response belongs between its head and its end")
         if self._is_chunked:
             if body:
-                self._write_body(b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b""))
+                self._write_body(
+                    b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b"")
+                )
             elif last:
                 self._write_body(b"0\r\n\r\n")
         elif self._has_body:
             if self._remaining is not None:
                 self._remaining -= len(body)
                 if self._remaining < 0 or (last and self._remaining):
-                    raise RuntimeError("The response's body does not have the length that its head announces")
+                    raise RuntimeError(
+                        "The response's body does not have the length that its head announces"
+                    )
             if body:
                 self._write_body(body)
         if last:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn import Config
@@ -20,8 +18,15 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from llms_core.config.model import Server
-from llms_core.server.connections import TOO_MANY_CONNECTIONS, BufferedTransport, ConnectionTimes, admit, refusal
+from llms_core.server.connections import (
+    TOO_MANY_CONNECTIONS,
+    BufferedTransport,
+    ConnectionTimes,
+    admit,
+    refusal,
+)
 from llms_core.server.http1.cycle import MAX_UNREAD, RequestCycle
+from llms_core.server.http1.url import split_url
 
 # Requests on one connection that wait for the answers to earlier ones.
 _MAX_PIPELINED = 64
@@ -234,7 +239,9 @@ class Http1Protocol(asyncio.Protocol):
         """Add a request whose head is complete."""
         self._has_head = True
         url = self._url
-        path, raw_path, query = split_url(url) if len(url) <= _MAX_REMEMBERED_URL else split_url.__wrapped__(url)
+        path, raw_path, query = (
+            split_url(url) if len(url) <= _MAX_REMEMBERED_URL else split_url.__wrapped__(url)
+        )
         scope = {
             **self._scope,
             "method": method.decode("ascii"),
@@ -360,7 +367,9 @@ class Http1Protocol(asyncio.Protocol):
         """Answer with an error and close the connection."""
         if self._refused:
             return
-        if self._unanswered and (self._unanswered[0].response_started or not self._unanswered[0].more_body):
+        if self._unanswered and (
+            self._unanswered[0].response_started or not self._unanswered[0].more_body
+        ):
             # The error would be taken for the answer, or for a part of the answer, to an earlier request.
             self._stop_receiving()
             return
@@ -373,15 +382,6 @@ class Http1Protocol(asyncio.Protocol):
         """Ignore what else arrives, and close the connection once all earlier requests are answered."""
         self._refused = True
         self._unanswered[-1].keep_alive = False
-
-
-@lru_cache(maxsize=256)
-def split_url(url: bytes) -> tuple[str, bytes, bytes]:
-    """Return path, raw path and query of a request's URL. Raises httptools.HttpParserInvalidURLError."""
-    parsed = httptools.parse_url(url)
-    raw_path = parsed.path or b""
-    path = raw_path.decode("ascii")
-    return unquote(path) if "%" in path else path, raw_path, parsed.query or b""
 
 
 def _new_parser(protocol: Http1Protocol) -> httptools.HttpRequestParser:

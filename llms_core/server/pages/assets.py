@@ -17,7 +17,16 @@ PATH = "/assets"
 
 _FOLDER = Path(__file__).parent / "static"
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_NAMES = ("docs.css", "docs.js", "element.js", "icon.svg", "page.js", "status.js", "style.css", "try.js")
+_NAMES = (
+    "docs.css",
+    "docs.js",
+    "element.js",
+    "icon.svg",
+    "page.js",
+    "status.js",
+    "style.css",
+    "try.js",
+)
 _HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",
     "x-content-type-options": "nosniff",
@@ -45,7 +54,12 @@ def routers() -> Sequence[Router]:
     icon = _file("/favicon.ico", "icon.svg")
     return [
         Router(PATH, route_handlers=files, include_in_schema=False, response_headers=_HEADERS),
-        Router("/", route_handlers=[icon], include_in_schema=False, response_headers={**_HEADERS, **_UNHASHED}),
+        Router(
+            "/",
+            route_handlers=[icon],
+            include_in_schema=False,
+            response_headers={**_HEADERS, **_UNHASHED},
+        ),
     ]
 
 

@@ -22,7 +22,9 @@ def section(circuits: Circuits) -> Markup:
     is_open = [each for each in circuits if each["circuit"] != "closed"]
     closed = [each for each in circuits if each["circuit"] == "closed"]
     parts = [element("h2", "Circuits ", element("span", f"{len(is_open)} open", class_="count"))]
-    explanation = "A model that keeps failing at a provider is skipped for a while, and then tried again."
+    explanation = (
+        "A model that keeps failing at a provider is skipped for a while, and then tried again."
+    )
     parts.append(element("p", explanation, class_="soft"))
     if circuits:
         names = [element("th", name, scope="col") for name in _COLUMNS]
@@ -30,7 +32,11 @@ def section(circuits: Circuits) -> Markup:
         head = element("tr", *names, *figures)
         rows = [_row(each) for each in [*is_open, *closed][:_MAX_ROWS]]
         table = element("table", element("thead", head), element("tbody", *rows))
-        parts.append(element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Circuits"))
+        parts.append(
+            element(
+                "div", table, class_="scroll", tabindex="0", role="region", aria_label="Circuits"
+            )
+        )
     else:
         parts.append(element("p", "No provider has been asked yet."))
     return element("section", *parts, class_="card", data_live="circuits")
@@ -41,7 +47,13 @@ def _row(circuit: Mapping[str, Any]) -> Markup:
     state = element("span", name, class_=f"state {_CLASSES[name]}")
     if name == "open":
         state = join(
-            state, element("span", " until ", time_element(round(time.time() + circuit["retry_in"])), class_="soft")
+            state,
+            element(
+                "span",
+                " until ",
+                time_element(round(time.time() + circuit["retry_in"])),
+                class_="soft",
+            ),
         )
     latency = "–" if circuit["latency"] is None else seconds(circuit["latency"])
     cells = [

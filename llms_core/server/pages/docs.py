@@ -37,13 +37,24 @@ class ViewerPlugin(OpenAPIRenderPlugin):
         content = join(_heading(gateway), element("div", _without_script(), id="document"))
         styles = ("docs.css",)
         return page(
-            "/docs", "API reference · llms", content, styles=styles, scripts=("docs.js",), has_session=who.has_session
+            "/docs",
+            "API reference · llms",
+            content,
+            styles=styles,
+            scripts=("docs.js",),
+            has_session=who.has_session,
         )
 
 
 def router() -> Router:
     """Return the router of `/docs`. Litestar adds the page and the document."""
-    return Router("/docs", route_handlers=[], guards=[_admit], include_in_schema=False, response_headers=HEADERS)
+    return Router(
+        "/docs",
+        route_handlers=[],
+        guards=[_admit],
+        include_in_schema=False,
+        response_headers=HEADERS,
+    )
 
 
 async def _admit(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -59,11 +70,20 @@ def _heading(gateway: Gateway) -> Markup:
     if gateway.is_open:
         return element("div", heading, class_="heading")
     field = element(
-        "input", id="key", type="password", autocomplete="off", spellcheck="false", aria_describedby="key-hint"
+        "input",
+        id="key",
+        type="password",
+        autocomplete="off",
+        spellcheck="false",
+        aria_describedby="key-hint",
     )
-    hint = element("p", "For “Try it”. It stays in the memory of this page.", class_="soft", id="key-hint")
+    hint = element(
+        "p", "For “Try it”. It stays in the memory of this page.", class_="soft", id="key-hint"
+    )
     label = element("label", "Key", for_="key")
-    return element("div", heading, element("div", label, field, hint, class_="key"), class_="heading")
+    return element(
+        "div", heading, element("div", label, field, hint, class_="key"), class_="heading"
+    )
 
 
 def _without_script() -> Markup:

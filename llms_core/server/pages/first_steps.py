@@ -46,8 +46,12 @@ def _copyable(label: str, text: Markup, key: str) -> Markup:
         aria_label=f"Copy: {label}",
     )
     # A long line can be scrolled with the keyboard, too.
-    code = element("pre", element("code", text, id=key), tabindex="0", role="region", aria_label=label)
-    return element("div", element("div", element("h3", label), button, class_="row"), code, class_="copyable")
+    code = element(
+        "pre", element("code", text, id=key), tabindex="0", role="region", aria_label=label
+    )
+    return element(
+        "div", element("div", element("h3", label), button, class_="row"), code, class_="copyable"
+    )
 
 
 def _curl(gateway: Gateway, origin: str) -> Markup:

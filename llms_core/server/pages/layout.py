@@ -46,8 +46,12 @@ def page(
         element("title", title),
         element("link", rel="icon", type="image/svg+xml", href=assets.url("icon.svg")),
     ]
-    head += [element("link", rel="stylesheet", href=assets.url(name)) for name in ("style.css", *styles)]
-    head += [element("script", type="module", src=assets.url(name)) for name in ("page.js", *scripts)]
+    head += [
+        element("link", rel="stylesheet", href=assets.url(name)) for name in ("style.css", *styles)
+    ]
+    head += [
+        element("script", type="module", src=assets.url(name)) for name in ("page.js", *scripts)
+    ]
     body = join(
         element("a", "Skip to the content", class_="skip", href="#content"),
         _header(path, has_session=has_session, has_navigation=has_navigation),
@@ -68,7 +72,10 @@ def _header(path: str, *, has_session: bool, has_navigation: bool) -> Markup:
         )
     ]
     if has_navigation:
-        links = [element("a", name, href=each, aria_current=_current(each, path)) for each, name in _PAGES.items()]
+        links = [
+            element("a", name, href=each, aria_current=_current(each, path))
+            for each, name in _PAGES.items()
+        ]
         parts.append(element("nav", *links, aria_label="Pages"))
     if has_session:
         button = element("button", "Sign out", class_="quiet")

@@ -42,7 +42,10 @@ def disabled(gateway: Gateway) -> Markup:
     heading = element("h2", "Not enabled ", element("span", str(len(items)), class_="count"))
     content = join(element("summary", heading), element("ul", *rows, class_="disabled"))
     return element(
-        "section", element("details", content, data_key="disabled"), class_="card collapsed", data_live="disabled"
+        "section",
+        element("details", content, data_key="disabled"),
+        class_="card collapsed",
+        data_live="disabled",
     )
 
 
@@ -63,12 +66,24 @@ def _provider(gateway: Gateway, item: Configured, circuits: Circuits) -> Markup:
         shown = [element("li", element("code", name)) for name in names[:_MAX_MODELS]]
         parts.append(element("ul", *shown, class_="models"))
     if len(names) > _MAX_MODELS:
-        more = join(f"and {len(names) - _MAX_MODELS} more, which ", element("code", "GET /v1/models"), " lists")
+        more = join(
+            f"and {len(names) - _MAX_MODELS} more, which ",
+            element("code", "GET /v1/models"),
+            " lists",
+        )
         parts.append(element("p", more, class_="soft"))
     if item.id in gateway.discovery:
-        parts.append(element("p", f"The provider's own list: {redact(gateway.discovery[item.id])}.", class_="soft"))
+        parts.append(
+            element(
+                "p",
+                f"The provider's own list: {redact(gateway.discovery[item.id])}.",
+                class_="soft",
+            )
+        )
     if item.provider.spec.demo:
-        parts.append(element("p", "A demo model: for trying things out, not for work.", class_="soft"))
+        parts.append(
+            element("p", "A demo model: for trying things out, not for work.", class_="soft")
+        )
     return element("details", summary, *parts, data_key=f"provider {item.id}")
 
 
@@ -86,7 +101,10 @@ def _state(circuits: Circuits) -> Markup:
 
 def _disabled(item: Configured, reason: str) -> Markup:
     # A reason may repeat what a plugin raised, and that may contain a key.
-    parts = [element("span", item.id, class_="name"), element("span", redact(reason), class_="reason")]
+    parts = [
+        element("span", item.id, class_="name"),
+        element("span", redact(reason), class_="reason"),
+    ]
     fix = _fix(item, reason)
     if fix:
         parts.append(element("code", fix, class_="fix"))

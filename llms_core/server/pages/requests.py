@@ -17,7 +17,9 @@ def section(gateway: Gateway, caller: Caller | None) -> Markup:
     whose = "Those of everybody"
     if caller is not None and not caller.is_admin:
         whose = "Those of your key"
-    parts.append(element("p", f"{whose}, in memory only, without prompts and answers.", class_="soft"))
+    parts.append(
+        element("p", f"{whose}, in memory only, without prompts and answers.", class_="soft")
+    )
     if recent:
         parts.append(element("ol", *map(_request, recent), class_="requests"))
     else:

@@ -87,14 +87,22 @@ async def sign_in(request: Request[object, object, State]) -> Response[Any]:
     except RequestError as error:
         # A plugin may have reasons of its own, which are for whoever has the key.
         problem = "This is not a key of this server." if error.status == 401 else error.message
-        return Response(form(gateway, destination, problem), status_code=error.status, media_type="text/html")
+        return Response(
+            form(gateway, destination, problem), status_code=error.status, media_type="text/html"
+        )
     if caller is None:
         return Redirect(destination, status_code=303)
     value, seconds = sessions.begin(gateway, caller, key_hash(key))
     return Redirect(destination, status_code=303, cookies=[_cookie(request, value, seconds)])
 
 
-@get("/sign-in", include_in_schema=False, status_code=303, response_headers=HEADERS, sync_to_thread=False)
+@get(
+    "/sign-in",
+    include_in_schema=False,
+    status_code=303,
+    response_headers=HEADERS,
+    sync_to_thread=False,
+)
 def after_reload() -> Redirect:
     """Lead to the form: the browser is at this address after a wrong key."""
     return Redirect("/", status_code=303)

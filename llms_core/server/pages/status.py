@@ -57,9 +57,13 @@ def _heading(gateway: Gateway, state: dict[str, Any]) -> Markup:
     elif state["ready"]:
         parts.append(element("p", "Ready.", class_="state ok"))
     else:
-        advice = join("Not ready: no provider is enabled. ", element("code", "llms add"), " sets one up.")
+        advice = join(
+            "Not ready: no provider is enabled. ", element("code", "llms add"), " sets one up."
+        )
         parts.append(element("p", advice, class_="state bad"))
-    parts.append(element("button", "Pause updates", type="button", id="live", class_="quiet", hidden=True))
+    parts.append(
+        element("button", "Pause updates", type="button", id="live", class_="quiet", hidden=True)
+    )
     parts.append(element("p", id="connection", class_="soft", role="status"))
     content = [element("div", *parts, class_="heading")]
     error = state["configuration_error"]

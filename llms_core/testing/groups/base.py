@@ -53,7 +53,9 @@ def subject_of(group: type[Group], config: pytest.Config) -> Subject:
     """
     name = group.provider or config.getoption("llms_provider", None)
     if not name:
-        raise ConfigError("no provider is named", hint="set `provider` in the class, or pass --llms-provider")
+        raise ConfigError(
+            "no provider is named", hint="set `provider` in the class, or pass --llms-provider"
+        )
     wire = group.wire or config.getoption("llms_wire", None)
     plugins = group.plugins or config.getoption("llms_plugins", None)
     # A Wire contains dictionaries, so it is not hashable.

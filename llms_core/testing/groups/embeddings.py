@@ -24,7 +24,17 @@ from llms_core.testing.wire import EmbeddingExample
 _TEXTS = ("Grüße, Welt!", "The second of several texts", "“The third”")
 
 #: Answers that no provider's embeddings are.
-_NO_EMBEDDINGS = (b"", b"null", b"[]", b"{}", b"7", b'"text"', b"<html></html>", b"\xff\xfe", b"[" * 10_000)
+_NO_EMBEDDINGS = (
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b"7",
+    b'"text"',
+    b"<html></html>",
+    b"\xff\xfe",
+    b"[" * 10_000,
+)
 
 _MAX_CUTS = 200
 
@@ -36,7 +46,9 @@ class EmbeddingTests(Group):
         """The Wire of a provider that offers embeddings has an example of them."""
         if not EMBEDDINGS.is_offered_by(subject.adapter):
             not_applicable("the provider does not offer embeddings")
-        assert subject.wire.embeddings is not None, "the adapter offers embeddings: add `embeddings` to the Wire"
+        assert subject.wire.embeddings is not None, (
+            "the adapter offers embeddings: add `embeddings` to the Wire"
+        )
 
     def test_v_the_request_has_the_texts(self, subject: Subject) -> None:
         """The request contains every text, and goes to the configured address with the key in its headers only."""
@@ -44,11 +56,19 @@ class EmbeddingTests(Group):
         call = _call(subject, example)
         request = _request(subject, call)
         for text in call.inputs:
-            assert has_text(request.content, str(text)), f"`embed_request` does not send the text {text!r}"
-        assert request.url.startswith(ORIGIN), f"`embed_request` does not use the configured base URL: {request.url}"
+            assert has_text(request.content, str(text)), (
+                f"`embed_request` does not send the text {text!r}"
+            )
+        assert request.url.startswith(ORIGIN), (
+            f"`embed_request` does not use the configured base URL: {request.url}"
+        )
         assert subject.key not in request.url, "the key must be sent in a header, not in the URL"
-        assert subject.key.encode() not in request.content, "the key must be sent in a header, not in the body"
-        assert request.content == _request(subject, call).content, "`embed_request` has to be a pure function"
+        assert subject.key.encode() not in request.content, (
+            "the key must be sent in a header, not in the body"
+        )
+        assert request.content == _request(subject, call).content, (
+            "`embed_request` has to be a pure function"
+        )
 
     def test_v_an_answer_is_its_vectors(self, subject: Subject) -> None:
         """The example's vectors arrive in their order, with all their digits, and so do its tokens."""
@@ -57,7 +77,9 @@ class EmbeddingTests(Group):
         found = [list(each) for each in answer.vectors]
         assert found == [list(each) for each in example.vectors]
         tokens = None if answer.usage is None else answer.usage.prompt_tokens
-        assert tokens == example.tokens, f"the answer counts {example.tokens} tokens, `embeddings` returns {tokens}"
+        assert tokens == example.tokens, (
+            f"the answer counts {example.tokens} tokens, `embeddings` returns {tokens}"
+        )
 
     @pytest.mark.parametrize("member", ["dimensions", "input_type"])
     def test_v_accepted_parameters_are_sent(self, subject: Subject, member: str) -> None:
@@ -69,10 +91,16 @@ class EmbeddingTests(Group):
         value: Any = 321 if member == "dimensions" else "query"
         plain = _request(subject, _call(subject, example))
         changed = _request(subject, _call(subject, example, **{member: value}))
-        assert changed.content != plain.content, f"the rules accept {member}, but `embed_request` does not send it"
-        assert member not in changed.dropped, f"the rules accept {member}, but `embed_request` drops it"
+        assert changed.content != plain.content, (
+            f"the rules accept {member}, but `embed_request` does not send it"
+        )
+        assert member not in changed.dropped, (
+            f"the rules accept {member}, but `embed_request` drops it"
+        )
         sent = "321" if member == "dimensions" else rules.input_types["query"]
-        assert sent.encode() in changed.content, f"`embed_request` does not send the value of {member}, {sent}"
+        assert sent.encode() in changed.content, (
+            f"`embed_request` does not send the value of {member}, {sent}"
+        )
 
     def test_v_further_members_are_sent_or_dropped(self, subject: Subject) -> None:
         """A member of the client's that the provider does not have is reported, and any other one is sent."""
@@ -118,7 +146,9 @@ def _example(subject: Subject) -> EmbeddingExample:
 
 def _candidate(subject: Subject, example: EmbeddingExample) -> Candidate:
     models = {CLIENT_MODEL: example.model or subject.wire.model}
-    index = ModelIndex([subject.built(subject.block(ORIGIN, models=models))], OPERATIONS, CircuitBreaker())
+    index = ModelIndex(
+        [subject.built(subject.block(ORIGIN, models=models))], OPERATIONS, CircuitBreaker()
+    )
     (candidate,) = index.find(CLIENT_MODEL)
     return candidate
 

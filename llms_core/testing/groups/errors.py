@@ -34,7 +34,9 @@ KINDS: Mapping[int, frozenset[ErrorKind]] = {
 }
 """The kinds that are right for a status whose body says nothing more specific."""
 
-HTML_PAGE = b"<!doctype html><html><head><title>Bad gateway</title></head><body><h1>502</h1></body></html>"
+HTML_PAGE = (
+    b"<!doctype html><html><head><title>Bad gateway</title></head><body><h1>502</h1></body></html>"
+)
 
 # Proxies and broken servers send these; no provider documents them.
 _UNEXPECTED_BODIES = (
@@ -90,7 +92,9 @@ def _failures(subject: Subject, status: int) -> list[Failure]:
     return [failure for failure in subject.wire.failures if failure.status == status]
 
 
-def _assert_kind(error: ProviderError, kinds: frozenset[ErrorKind], status: int, body: bytes) -> None:
+def _assert_kind(
+    error: ProviderError, kinds: frozenset[ErrorKind], status: int, body: bytes
+) -> None:
     expected = " or ".join(sorted(kind.name for kind in kinds))
     assert error.kind in kinds, (
         f"`error` must return the kind {expected} for status {status} and the body {body[:80]!r}, "
@@ -140,15 +144,21 @@ class ErrorTests(Group):
             error = subject.adapter.error(status, failure.headers, body)
             kinds = KINDS[status] if failure.kind is None else frozenset({failure.kind})
             _assert_kind(error, kinds, status, body)
-            assert error.status == status, f"ProviderError.status must be {status}, but is {error.status}"
-            assert error.message, f"ProviderError.message must not be empty (status {status}, body {body[:80]!r})"
+            assert error.status == status, (
+                f"ProviderError.status must be {status}, but is {error.status}"
+            )
+            assert error.message, (
+                f"ProviderError.message must not be empty (status {status}, body {body[:80]!r})"
+            )
 
     def test_e_provider_is_quoted(self, subject: Subject) -> None:
         """The error's message is the provider's own."""
         statuses = {failure.status for failure in subject.wire.failures}
         missing = sorted(_REQUIRED_STATUSES - statuses)
         assert not missing, f"Wire.failures needs a Failure with each of the statuses {missing}"
-        assert max(statuses) >= 500, f"Wire.failures needs a Failure with a 5xx status, but has only {sorted(statuses)}"
+        assert max(statuses) >= 500, (
+            f"Wire.failures needs a Failure with a 5xx status, but has only {sorted(statuses)}"
+        )
         for failure in subject.wire.failures:
             # With a success status the adapter has to recognize the error by itself: another test checks that.
             if failure.status == 200:
@@ -174,7 +184,11 @@ class ErrorTests(Group):
             "date": ({"retry-after": date}, 30.0),
             "milliseconds": ({"retry-after-ms": "1500"}, 1.5),
         }[form]
-        bodies = [body_of_failure(failure) for failure in _failures(subject, status) if failure.kind is None]
+        bodies = [
+            body_of_failure(failure)
+            for failure in _failures(subject, status)
+            if failure.kind is None
+        ]
         body = bodies[0] if bodies else b"{}"
         error = subject.adapter.error(status, headers, body)
         assert error.retry_after == pytest.approx(seconds, abs=_RETRY_TOLERANCE), (
@@ -202,7 +216,9 @@ class ErrorTests(Group):
             assert isinstance(error.message, str), (
                 f"ProviderError.message must be a string for the body {body[:80]!r}, but is {error.message!r}"
             )
-            assert error.message, f"ProviderError.message must not be empty for the body {body[:80]!r}"
+            assert error.message, (
+                f"ProviderError.message must not be empty for the body {body[:80]!r}"
+            )
             _assert_kind(error, KINDS[status], status, body)
 
     def test_e_long_bodies_are_cut(self, subject: Subject) -> None:
@@ -235,7 +251,9 @@ class ErrorTests(Group):
             for outcome in _play_success(subject, body, JSON):
                 error = assert_failed(outcome)
                 if failure.status == 200:
-                    assert failure.kind is not None, f"a Failure with status 200 needs a `kind`: {failure}"
+                    assert failure.kind is not None, (
+                        f"a Failure with status 200 needs a `kind`: {failure}"
+                    )
                     _assert_kind(error, frozenset({failure.kind}), 200, body)
                     _assert_quotes(error, failure)
 
@@ -248,7 +266,9 @@ class ErrorTests(Group):
                     f"the error must contain the provider's text, but is {error.message!r} for {body!r}; "
                     "llms_core.failure.classify reads these forms"
                 )
-                assert error.status is None or 100 <= error.status < 600, f"{error.status} is not an HTTP status"
+                assert error.status is None or 100 <= error.status < 600, (
+                    f"{error.status} is not an HTTP status"
+                )
 
     def test_e_success_without_an_answer_is_an_error(self, subject: Subject) -> None:
         """Status 200 with a page, with an empty body, or with unrelated JSON is an error."""

@@ -12,13 +12,34 @@ import pytest
 from llms_core.errors import ErrorKind
 from llms_core.testing.framing import MEDIA, encode_events, encode_json
 from llms_core.testing.gateway import FAILURES, SECOND, Gateway
-from llms_core.testing.groups.base import body_of, not_applicable, split_at_first_text, streamed_example
+from llms_core.testing.groups.base import (
+    body_of,
+    not_applicable,
+    split_at_first_text,
+    streamed_example,
+)
 from llms_core.testing.groups.errors import HTML_PAGE, body_of_failure
-from llms_core.testing.groups.through_gateway import GatewayGroup, assert_answered_by, assert_fell_back, read_events
+from llms_core.testing.groups.through_gateway import (
+    GatewayGroup,
+    assert_answered_by,
+    assert_fell_back,
+    read_events,
+)
 from llms_core.testing.playback import JSON
 from llms_core.testing.reading import Read, difference, read_whole
 from llms_core.testing.subject import Subject
-from llms_core.testing.upstream import Body, Chunk, Close, Raw, Reply, Reset, Stall, Status, Step, Wait
+from llms_core.testing.upstream import (
+    Body,
+    Chunk,
+    Close,
+    Raw,
+    Reply,
+    Reset,
+    Stall,
+    Status,
+    Step,
+    Wait,
+)
 from llms_core.testing.wire import Example
 
 _FAULTS = ("500", "429", "401", "page", "nothing", "an error with 200", "cut", "reset", "no HTTP")
@@ -108,7 +129,9 @@ def _assert_broken_off(gateway: Gateway, model: str, reply: Reply) -> None:
     requests_before = len(gateway.second.requests)
     response = gateway.ask(model, reply, stream=True)
     # The status was sent with the first text, so it cannot report what came later.
-    assert response.status == 200, f"the stream must begin with status 200, but began with {response.status}"
+    assert response.status == 200, (
+        f"the stream must begin with status 200, but began with {response.status}"
+    )
     *chunks, last = [json.loads(event) for event in response.events()]
     response.close()
     assert last.get("error", {}).get("message"), (
@@ -117,7 +140,9 @@ def _assert_broken_off(gateway: Gateway, model: str, reply: Reply) -> None:
     )
     assert chunks, "the text before the fault must be passed on, but only the error arrived"
     finished = [chunk for chunk in chunks if _has_finish_reason(chunk)]
-    assert not finished, f"no chunk before the fault may have a finish_reason, but there are {finished}"
+    assert not finished, (
+        f"no chunk before the fault may have a finish_reason, but there are {finished}"
+    )
     _assert_not_asked(gateway, requests_before)
 
 
@@ -136,7 +161,9 @@ def _assert_skipped(subject: Subject, gateway: Gateway, model: str) -> None:
     assert_answered_by(response, SECOND)
     response.body()
     requests = len(gateway.first.requests)
-    assert requests == requests_before, "a provider whose circuit is open must not be asked, but it was"
+    assert requests == requests_before, (
+        "a provider whose circuit is open must not be asked, but it was"
+    )
 
 
 class FailoverTests(GatewayGroup):
@@ -166,7 +193,9 @@ class FailoverTests(GatewayGroup):
         _assert_means_example(read, found)
         if found.usage is not None:
             expected = (*found.usage, sum(found.usage))
-            assert read.usage == expected, f"the stream's usage must be {expected}, but is {read.usage}"
+            assert read.usage == expected, (
+                f"the stream's usage must be {expected}, but is {read.usage}"
+            )
 
     def test_f_text_is_passed_on_at_once(self, subject: Subject, gateway: Gateway) -> None:
         """The client has the first text while the provider is still working on the second."""
@@ -188,14 +217,18 @@ class FailoverTests(GatewayGroup):
         _assert_means_example(read_events(response, model, received), subject.wire.text)
 
     @pytest.mark.parametrize("fault", _FAULTS)
-    def test_f_fault_before_a_whole_answer(self, subject: Subject, gateway: Gateway, fault: str) -> None:
+    def test_f_fault_before_a_whole_answer(
+        self, subject: Subject, gateway: Gateway, fault: str
+    ) -> None:
         """The next provider answers, and only a header shows it to the client."""
         model = gateway.model()
         response = gateway.ask(model, _faulty_reply(subject, fault))
         assert_fell_back(response, subject, model, stream=False)
 
     @pytest.mark.parametrize("fault", [*_FAULTS, *_FAULTS_BEFORE_TEXT])
-    def test_f_fault_before_the_first_text(self, subject: Subject, gateway: Gateway, fault: str) -> None:
+    def test_f_fault_before_the_first_text(
+        self, subject: Subject, gateway: Gateway, fault: str
+    ) -> None:
         """The next provider answers a stream too, even if the first one had sent a success status."""
         begin, _ = split_at_first_text(subject)
         if fault in _FAULTS:
@@ -208,7 +241,9 @@ class FailoverTests(GatewayGroup):
         response = gateway.ask(model, reply, stream=True)
         assert_fell_back(response, subject, model, stream=True)
 
-    def test_f_failure_event_before_the_first_text(self, subject: Subject, gateway: Gateway) -> None:
+    def test_f_failure_event_before_the_first_text(
+        self, subject: Subject, gateway: Gateway
+    ) -> None:
         """The next provider answers if an error event comes before any text."""
         begin, rest = split_at_first_text(subject)
         for failure in _failure_events(subject):
@@ -218,7 +253,9 @@ class FailoverTests(GatewayGroup):
             assert_fell_back(response, subject, model, stream=True)
 
     @pytest.mark.parametrize("fault", _FAULTS_AFTER_TEXT)
-    def test_f_fault_after_the_first_text(self, subject: Subject, gateway: Gateway, fault: str) -> None:
+    def test_f_fault_after_the_first_text(
+        self, subject: Subject, gateway: Gateway, fault: str
+    ) -> None:
         """Once the client has seen text, it gets an error for the rest, and no other provider is asked."""
         begin, _ = split_at_first_text(subject)
         if fault == "junk":
@@ -242,7 +279,9 @@ class FailoverTests(GatewayGroup):
             _assert_broken_off(gateway, gateway.model(), reply)
 
     @pytest.mark.parametrize("where", ["head", "body"])
-    def test_f_timeout_of_a_whole_answer(self, subject: Subject, gateway: Gateway, where: str) -> None:
+    def test_f_timeout_of_a_whole_answer(
+        self, subject: Subject, gateway: Gateway, where: str
+    ) -> None:
         """A provider that stalls before or within its answer is abandoned, and the next one is asked."""
         reply = Reply(Stall())
         if where == "body":
@@ -252,7 +291,9 @@ class FailoverTests(GatewayGroup):
         assert_fell_back(gateway.ask(model, reply), subject, model, stream=False)
 
     @pytest.mark.parametrize("where", ["head", "begin"])
-    def test_f_timeout_of_the_first_text(self, subject: Subject, gateway: Gateway, where: str) -> None:
+    def test_f_timeout_of_the_first_text(
+        self, subject: Subject, gateway: Gateway, where: str
+    ) -> None:
         """A provider that stalls before the first text of a stream is abandoned, whatever else it has sent."""
         begin, _ = split_at_first_text(subject)
         reply = Reply(Stall())
@@ -291,13 +332,17 @@ class FailoverTests(GatewayGroup):
     def test_f_circuit_opens_for_as_long_as_asked(self, subject: Subject, gateway: Gateway) -> None:
         """The first response with Retry-After opens the circuit."""
         model = gateway.model()
-        bodies = [body_of_failure(failure) for failure in subject.wire.failures if failure.status == 429]
+        bodies = [
+            body_of_failure(failure) for failure in subject.wire.failures if failure.status == 429
+        ]
         headers = {**_JSON_HEADERS, "retry-after": "60"}
         response = gateway.ask(model, Reply(Status(429, headers), Body(bodies[0])))
         assert_fell_back(response, subject, model, stream=False)
         _assert_skipped(subject, gateway, model)
 
-    def test_f_last_provider_is_quoted_without_the_key(self, subject: Subject, gateway: Gateway) -> None:
+    def test_f_last_provider_is_quoted_without_the_key(
+        self, subject: Subject, gateway: Gateway
+    ) -> None:
         """The error of the last provider reaches the client, but not the key that the provider repeats in it."""
         text = f"The key {subject.key} is not one of ours"
         body = encode_json({"error": {"message": text, "type": "x", "code": text}, "message": text})
@@ -307,10 +352,16 @@ class FailoverTests(GatewayGroup):
             assert response.status in (400, 424, 502), (
                 f"an error with status {status} must reach the client as 400, 424 or 502, but came as {response.status}"
             )
-            assert subject.key.encode() not in response.body(), "the key must not be in the body of the error"
+            assert subject.key.encode() not in response.body(), (
+                "the key must not be in the body of the error"
+            )
             leaking = [name for name, value in response.headers.items() if subject.key in value]
-            assert not leaking, f"the key must not be in a header of the response, but is in {leaking}"
-        assert subject.key not in gateway.log, "the key must not be in the log: log no headers and no provider's texts"
+            assert not leaking, (
+                f"the key must not be in a header of the response, but is in {leaking}"
+            )
+        assert subject.key not in gateway.log, (
+            "the key must not be in the log: log no headers and no provider's texts"
+        )
 
     def test_f_blocked_answer_goes_nowhere_else(self, subject: Subject, gateway: Gateway) -> None:
         """A request that a content filter refused is not sent to the next provider."""
@@ -323,7 +374,9 @@ class FailoverTests(GatewayGroup):
         assert response.status == 400, (
             f"an answer that a content filter blocked must give the client status 400, but gave {response.status}"
         )
-        assert json.loads(response.body())["error"]["message"], "the client's error must have a message"
+        assert json.loads(response.body())["error"]["message"], (
+            "the client's error must have a message"
+        )
         _assert_not_asked(gateway, requests_before)
 
 

@@ -48,7 +48,9 @@ _UNKNOWN_EVENTS = (
 """Valid JSON that is not an event of any provider."""
 
 
-def _assert_no_fault_unnoticed(outcomes: Iterable[Outcome], found: Example, position: str) -> list[bool]:
+def _assert_no_fault_unnoticed(
+    outcomes: Iterable[Outcome], found: Example, position: str
+) -> list[bool]:
     """Return for each outcome whether it is a complete answer.
 
     Raises AssertionError for one that looks complete and is not; `position` says where each fault was.
@@ -111,7 +113,9 @@ class FaultTests(Group):
         cut = _cut_after_each_event(subject, events, len(events), then)
         outcomes = play_streams(subject, cut, **members_for(name, found))
         complete = _assert_no_fault_unnoticed(outcomes, found, "cut after event")
-        assert not complete[0], "a stream without any event must become a ProviderError, but came out as an answer"
+        assert not complete[0], (
+            "a stream without any event must become a ProviderError, but came out as an answer"
+        )
 
     def test_s_cut_at_every_byte(self, subject: Subject) -> None:
         """A stream that ends at any byte is an error, unless the answer was complete by then."""
@@ -128,7 +132,9 @@ class FaultTests(Group):
         stalled = _cut_after_each_event(subject, events, complete, "stall")
         for outcome in play_streams(subject, stalled, SHORT_LIMITS, **members_for(name, found)):
             kind = assert_failed(outcome).kind
-            assert kind is ErrorKind.TIMEOUT, f"a stalled stream must become a timeout, but became {kind}"
+            assert kind is ErrorKind.TIMEOUT, (
+                f"a stalled stream must become a timeout, but became {kind}"
+            )
 
     @pytest.mark.parametrize("name", ["text", "tool_call"])
     def test_s_malformed_event(self, subject: Subject, name: str) -> None:
@@ -154,7 +160,9 @@ class FaultTests(Group):
         for at in range(len(body)):
             flipped = bytes([body[at] ^ 0x20])  # this bit changes the case of a letter
             damaged.append(stream_response(subject, body[:at] + flipped + body[at + 1 :]))
-        _assert_no_fault_unnoticed(play_streams(subject, damaged), found, "with a wrong bit in byte")
+        _assert_no_fault_unnoticed(
+            play_streams(subject, damaged), found, "with a wrong bit in byte"
+        )
 
     def test_s_unknown_event(self, subject: Subject) -> None:
         """JSON that is not an event of this protocol, before each event in turn, does not corrupt the answer."""
@@ -165,7 +173,9 @@ class FaultTests(Group):
                 # Adapters that dispatch on the name get the unknown data under a name that they know.
                 inserted = encode_events([(_event_name(event), unknown)], subject.wire.framing)
                 responses.append(stream_response(subject, *events[:at], *inserted, *events[at:]))
-            _assert_no_fault_unnoticed(play_streams(subject, responses), found, f"with {unknown} before event")
+            _assert_no_fault_unnoticed(
+                play_streams(subject, responses), found, f"with {unknown} before event"
+            )
 
     def test_s_repeated_finish(self, subject: Subject) -> None:
         """The end of an answer, sent twice, is one end."""
@@ -198,7 +208,11 @@ class FaultTests(Group):
     def test_s_failure_in_place_of_a_stream(self, subject: Subject) -> None:
         """An error's body that is sent with status 200 in place of a stream is an error."""
         streamed_example(subject, "text")
-        bodies = [encode_json(failure.body) for failure in subject.wire.failures if isinstance(failure.body, dict)]
+        bodies = [
+            encode_json(failure.body)
+            for failure in subject.wire.failures
+            if isinstance(failure.body, dict)
+        ]
         for media in (JSON, MEDIA[subject.wire.framing]):
             # As one line, so that it is an event where the framing is by lines.
             responses = [Response([body + b"\n"], media=media) for body in bodies]
@@ -209,7 +223,10 @@ class FaultTests(Group):
         """A whole answer to a request for a stream is that answer, whatever its content type says."""
         found, _ = streamed_example(subject, "text")
         body = body_of(found)
-        responses = [Response([body], media=media) for media in (JSON, MEDIA[subject.wire.framing], "text/html")]
+        responses = [
+            Response([body], media=media)
+            for media in (JSON, MEDIA[subject.wire.framing], "text/html")
+        ]
         responses.append(Response([body[at : at + 1] for at in range(len(body))]))
         for outcome in play_streams(subject, responses):
             assert_means(outcome, found)
@@ -219,7 +236,9 @@ class FaultTests(Group):
         for name in ("text", "tool_call"):
             found, events = streamed_example(subject, name)
             for media in (JSON, MEDIA[subject.wire.framing]):
-                outcome = play_completion(subject, Response(events, media=media), **members_for(name, found))
+                outcome = play_completion(
+                    subject, Response(events, media=media), **members_for(name, found)
+                )
                 assert_means(outcome, found)
             # Cut before the end of the answer, it is an error.
             complete = _events_until_complete(subject, name, found, events)

@@ -58,7 +58,9 @@ def _require_exchanges(subject: Subject) -> Sequence[Exchange]:
     return subject.wire.exchanges
 
 
-def _ask(gateway: Gateway, model: str, replies: Sequence[Reply], *, stream: bool = False) -> GatewayResponse:
+def _ask(
+    gateway: Gateway, model: str, replies: Sequence[Reply], *, stream: bool = False
+) -> GatewayResponse:
     # If more is requested than the Wire has exchanges, the last reply is repeated, as for a job that is polled again.
     last = replies[-1] if replies else Reply(Reset())
     gateway.first.script(*replies)
@@ -90,12 +92,18 @@ class GenerateTests(GatewayGroup):
         meaning = example.choices[0]
         assert choice.text, "the answer must have a text"
         if meaning.text:
-            assert choice.text == meaning.text, f"the text must be {meaning.text!r}, but is {choice.text!r}"
+            assert choice.text == meaning.text, (
+                f"the text must be {meaning.text!r}, but is {choice.text!r}"
+            )
             assert choice.finish_reason == meaning.finish_reason
         assert choice.finish_reason, "the answer must have a finish_reason"
-        assert read.usage is not None, "the answer must report its tokens: pass `usage` to the builder"
+        assert read.usage is not None, (
+            "the answer must report its tokens: pass `usage` to the builder"
+        )
         if example.usage is not None:
-            assert read.usage[:2] == example.usage, f"the usage must be {example.usage}, but is {read.usage[:2]}"
+            assert read.usage[:2] == example.usage, (
+                f"the usage must be {example.usage}, but is {read.usage[:2]}"
+            )
 
     def test_g_exchanges_are_those_of_the_wire(self, subject: Subject, gateway: Gateway) -> None:
         """The provider is asked what the Wire says, in that order, and the question is in one of the requests."""
@@ -124,9 +132,13 @@ class GenerateTests(GatewayGroup):
                 assert sent, f"{request} has none of the headers {sorted(subject.wire.auth)}"
             containing = {name for name, value in request.headers.items() if subject.key in value}
             unexpected = containing - subject.wire.auth
-            assert not unexpected, f"{request} has the key in {sorted(unexpected)}; name them in Wire.auth"
+            assert not unexpected, (
+                f"{request} has the key in {sorted(unexpected)}; name them in Wire.auth"
+            )
             assert subject.key not in request.path, f"the key must not be in the URL of {request}"
-            assert subject.key.encode() not in request.body, f"the key must not be in the body of {request}"
+            assert subject.key.encode() not in request.body, (
+                f"the key must not be in the body of {request}"
+            )
 
     @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
     @pytest.mark.parametrize("fault", _FAULTS)
@@ -139,7 +151,9 @@ class GenerateTests(GatewayGroup):
             model = gateway.model()
             # A fault with status 401 may be tried again with a new token, which does not help.
             faulty = [*answer_replies(gateway)[:position], _faulty_reply(fault)]
-            assert_fell_back(_ask(gateway, model, faulty, stream=stream), subject, model, stream=stream)
+            assert_fell_back(
+                _ask(gateway, model, faulty, stream=stream), subject, model, stream=stream
+            )
 
     @pytest.mark.parametrize("fault", _FAULTS)
     def test_g_a_fault_is_no_answer(self, subject: Subject, gateway: Gateway, fault: str) -> None:
@@ -147,9 +161,13 @@ class GenerateTests(GatewayGroup):
         _require_exchanges(subject)
         reply = _faulty_reply(fault)
         if fault.isdigit():
-            reply = json_body({"error": {"message": f"The key {subject.key} is not welcome"}}, int(fault))
+            reply = json_body(
+                {"error": {"message": f"The key {subject.key} is not welcome"}}, int(fault)
+            )
         response = _ask(gateway, gateway.model("alone"), [reply])
-        assert response.status >= 400, f"a fault must be an error, but became status {response.status}"
+        assert response.status >= 400, (
+            f"a fault must be an error, but became status {response.status}"
+        )
         assert json.loads(response.body())["error"]["message"]
         assert subject.key not in gateway.log, "the key must not be in the log"
 
@@ -161,12 +179,18 @@ class GenerateTests(GatewayGroup):
         for failure in subject.wire.failures:
             model = gateway.model("alone")
             *before, _ = answer_replies(gateway)
-            response = _ask(gateway, model, [*before, json_reply(gateway, failure.body, failure.status)])
-            assert response.status >= 400, f"{failure} must be an error, but became status {response.status}"
+            response = _ask(
+                gateway, model, [*before, json_reply(gateway, failure.body, failure.status)]
+            )
+            assert response.status >= 400, (
+                f"{failure} must be an error, but became status {response.status}"
+            )
             response.body()
             attempts = response.headers["x-llms-attempts"]
             if failure.kind is not None:
-                assert f";error={failure.kind}" in attempts, f"{failure} must have the kind {failure.kind}: {attempts}"
+                assert f";error={failure.kind}" in attempts, (
+                    f"{failure} must have the kind {failure.kind}: {attempts}"
+                )
 
     def test_g_a_silent_provider_is_given_up(self, subject: Subject, gateway: Gateway) -> None:
         """If the provider does not answer in time, the second one does."""

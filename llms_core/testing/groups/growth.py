@@ -106,7 +106,10 @@ class GrowthTests(Group):
 
         def prepare(size: int) -> Callable[[], object]:
             message = text * (size // len(text))
-            bodies = (message.encode(), encode_json({"error": {"message": message, "code": message}}))
+            bodies = (
+                message.encode(),
+                encode_json({"error": {"message": message, "code": message}}),
+            )
             return lambda: [subject.adapter.error(429, {}, body) for body in bodies]
 
         assert_linear(f"`error` of a long text of {text!r}", prepare, 4000)
@@ -136,7 +139,11 @@ def _large_answers(found: Example) -> Iterator[tuple[str, int, Callable[[int], b
         place = ".".join(map(str, path))
         yield f"a long list in {place}", _ENTRIES, partial(_with_longer_list, found.whole, path)
     for text in _texts(found):
-        yield f"a long text for {text!r}", _CHARACTERS, partial(_with_longer_text, encode_json(found.whole), text)
+        yield (
+            f"a long text for {text!r}",
+            _CHARACTERS,
+            partial(_with_longer_text, encode_json(found.whole), text),
+        )
 
 
 def _texts(found: Example) -> set[str]:
@@ -149,7 +156,9 @@ def _texts(found: Example) -> set[str]:
     return texts - {""}
 
 
-def _paths_of_lists(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def _paths_of_lists(
+    value: object, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
     """Yield the path of every list in a JSON value that is not empty."""
     if isinstance(value, list | tuple) and value:
         yield path

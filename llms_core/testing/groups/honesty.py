@@ -58,9 +58,13 @@ class HonestyTests(Group):
         require_capability(subject, name)
         for needed in EXAMPLES_OF_CAPABILITY[name]:
             found = subject.wire.example(needed)
-            assert found is not None, f"the spec claims {name}: add the example `{needed}` to the Wire"
+            assert found is not None, (
+                f"the spec claims {name}: add the example `{needed}` to the Wire"
+            )
             if name == "tools" and subject.spec.capabilities.streaming:
-                assert found.events, f"the spec claims tools and streaming: add `events` to the example `{needed}`"
+                assert found.events, (
+                    f"the spec claims tools and streaming: add `events` to the example `{needed}`"
+                )
 
     def test_c_streams_have_examples(self, subject: Subject) -> None:
         """The Wire of a provider that streams has events, and the usage if the provider streams that."""
@@ -89,9 +93,13 @@ class HonestyTests(Group):
         request = decode(encode_json(body)).view
         index = ModelIndex([subject.built(subject.block(ORIGIN))], OPERATIONS, CircuitBreaker())
         able, refusals = index.explain(CLIENT_MODEL, CHAT.needed_capabilities(request))
-        assert not able, f"the spec does not claim {name}, but the router would send the provider a request for it"
+        assert not able, (
+            f"the spec does not claim {name}, but the router would send the provider a request for it"
+        )
         reason = refusals[0].reason
-        assert name in reason, f"the router's reason must name the capability {name}, but is {reason!r}"
+        assert name in reason, (
+            f"the router's reason must name the capability {name}, but is {reason!r}"
+        )
 
     def test_c_every_capability_is_tested(self) -> None:
         """This group has a request for every capability that the core knows."""

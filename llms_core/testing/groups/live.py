@@ -96,7 +96,9 @@ class _Live:
 
     def ask(self, *, stream: bool = False, model: str = "", **members: Any) -> Outcome:
         """Make one call. Raises ProviderError if it fails."""
-        return asyncio.run(self._ask(stream, model, {"max_completion_tokens": MOST_TOKENS, **members}))
+        return asyncio.run(
+            self._ask(stream, model, {"max_completion_tokens": MOST_TOKENS, **members})
+        )
 
     async def _ask(self, stream: bool, model: str, members: Mapping[str, Any]) -> Outcome:
         call = self._subject.call(stream=stream, **members)
@@ -106,12 +108,18 @@ class _Live:
         try:
             preparation = Preparations().of(self._subject.name, self._adapter)
             if preparation is not None:
-                await preparation.ready(lambda: ProviderHttp(client, _LIMITS, prepares=True), _LIMITS.total)
+                await preparation.ready(
+                    lambda: ProviderHttp(client, _LIMITS, prepares=True), _LIMITS.total
+                )
             request = self._adapter.request(call)
             if not stream:
-                answer = await exchange.whole_answer(client, CHAT, self._adapter, call, request, _LIMITS)
+                answer = await exchange.whole_answer(
+                    client, CHAT, self._adapter, call, request, _LIMITS
+                )
                 return Outcome(Completion(answer.data, answer.usage))
-            opened = await exchange.open_stream(client, CHAT, self._adapter, call, request, _LIMITS, NoOutcome())
+            opened = await exchange.open_stream(
+                client, CHAT, self._adapter, call, request, _LIMITS, NoOutcome()
+            )
             return Outcome(chunks=await _read_all(opened))
         finally:
             await client.aclose()
@@ -166,7 +174,9 @@ class LiveTests(Group):
 
     def test_l_token_limit(self, live: _Live) -> None:
         """An answer stops at its token limit."""
-        finish_reason = _finish_reason(live.ask(messages=[user_message("Count from 1 to 1000 in words.")]))
+        finish_reason = _finish_reason(
+            live.ask(messages=[user_message("Count from 1 to 1000 in words.")])
+        )
         assert finish_reason == "length", (
             f"an answer that stops at its token limit must have the finish_reason 'length', but has {finish_reason!r}"
         )

@@ -33,7 +33,9 @@ def _native_call(subject: Subject, *, stream: bool) -> ChatCall:
     body = {"model": CLIENT_MODEL, "stream": stream, **REQUEST}
     native = NativeRequest(MESSAGES, encode_json(body), {"anthropic-version": "2023-06-01"})
     adapter = subject.adapter
-    if not isinstance(adapter, PassesThrough) or not adapter.passes_through(native, subject.wire.model):
+    if not isinstance(adapter, PassesThrough) or not adapter.passes_through(
+        native, subject.wire.model
+    ):
         not_applicable("the adapter passes no Messages requests on")
     return msgspec.structs.replace(subject.call(stream=stream), native=native)
 
@@ -69,7 +71,9 @@ class NativeTests(Group):
         request = CHAT.request(subject.adapter, call)
         sent = json.loads(request.content)
         missing = {name for name, value in REQUEST.items() if sent.get(name) != value}
-        assert not missing, f"`native_request` must send the client's members unchanged, but changes {sorted(missing)}"
+        assert not missing, (
+            f"`native_request` must send the client's members unchanged, but changes {sorted(missing)}"
+        )
         assert sent.get("model", subject.wire.model) == subject.wire.model
         assert subject.key not in request.url
         assert subject.key.encode() not in request.content
@@ -96,7 +100,9 @@ class NativeTests(Group):
         call = _native_call(subject, stream=True)
         data = b"".join(_events(subject, call))
         step = size or len(data)
-        chunks, complete = _read(subject, call, [data[at : at + step] for at in range(0, len(data), step)])
+        chunks, complete = _read(
+            subject, call, [data[at : at + step] for at in range(0, len(data), step)]
+        )
         assert complete, "the stream is whole, but the chunks do not end its only part"
         expected = [dict(event) for _, event in EVENTS]
         expected[0] = {**expected[0], "message": {**expected[0]["message"], "model": CLIENT_MODEL}}
@@ -111,6 +117,10 @@ class NativeTests(Group):
         events = _events(subject, call)
         for count in range(len(events)):
             chunks, complete = _read(subject, call, events[:count])
-            assert not complete, f"after {count} of {len(events)} events the answer counts as complete"
+            assert not complete, (
+                f"after {count} of {len(events)} events the answer counts as complete"
+            )
             types = {event["type"] for event in _client_events(chunks)}
-            assert not types & {"message_delta", "message_stop"}, "the end must be held back until the stream's own"
+            assert not types & {"message_delta", "message_stop"}, (
+                "the end must be held back until the stream's own"
+            )

@@ -79,7 +79,9 @@ class PerformanceTests(Group):
     def test_p_import_has_no_side_effects(self, subject: Subject) -> None:
         """The import opens no connection, starts no thread or process, and writes no file."""
         effects = probe.measure_import(subject).effects
-        assert effects == [], f"importing the plugin must have no side effects, but it {', '.join(effects)}"
+        assert effects == [], (
+            f"importing the plugin must have no side effects, but it {', '.join(effects)}"
+        )
 
     def test_p_chunks_are_translated_quickly(self, subject: Subject) -> None:
         """The translation of a stream does not slow it down."""

@@ -10,7 +10,11 @@ import pytest
 
 from llms_core.testing.gateway import SECOND, Gateway, token_reply
 from llms_core.testing.groups.base import Group, not_applicable
-from llms_core.testing.groups.through_gateway import answer_replies, assert_answered_by, without_tokens
+from llms_core.testing.groups.through_gateway import (
+    answer_replies,
+    assert_answered_by,
+    without_tokens,
+)
 from llms_core.testing.playback import JSON, Response, play_preparation
 from llms_core.testing.subject import Subject
 from llms_core.testing.upstream import Body, Close, Reply, Reset, Stall, Status, Wait, json_body
@@ -29,7 +33,9 @@ def _faulty_reply(fault: str) -> Reply:
         case "page":
             return Reply(Status(200, {"content-type": "text/html"}), Body(b"<html>down</html>"))
         case "cut":
-            return Reply(Status(200, {"content-type": JSON, "content-length": "100"}), Body(b"{"), Close())
+            return Reply(
+                Status(200, {"content-type": JSON, "content-length": "100"}), Body(b"{"), Close()
+            )
         case "reset":
             return Reply(Reset())
     raise ValueError(f"there is no fault '{fault}'")
@@ -42,7 +48,9 @@ def _token_of(subject: Subject) -> TokenExample:
 
 
 def _requests_for_tokens(gateway: Gateway) -> int:
-    return len(gateway.first.requests) - len(without_tokens(gateway.subject, gateway.first.requests))
+    return len(gateway.first.requests) - len(
+        without_tokens(gateway.subject, gateway.first.requests)
+    )
 
 
 def _status_of(connection: socket.socket) -> int:
@@ -72,7 +80,9 @@ class PrepareTests(Group):
         """`prepare` returns the seconds for which the token is used."""
         token = _token_of(subject)
         lasts = play_preparation(subject, Response([subject.token_body()]))
-        assert lasts == token.lasts, f"`prepare` must return {token.lasts} (Wire.token.lasts), but returned {lasts!r}"
+        assert lasts == token.lasts, (
+            f"`prepare` must return {token.lasts} (Wire.token.lasts), but returned {lasts!r}"
+        )
 
     def test_a_the_token_is_sent(self, subject: Subject, fresh: Gateway) -> None:
         """Each request has the token in a header of Wire.auth, and the key is only sent for the token."""
@@ -80,9 +90,13 @@ class PrepareTests(Group):
         for request in without_tokens(subject, fresh.first.requests):
             sent = {name for name, value in request.headers.items() if subject.token in value}
             assert sent, f"{request} does not have the token"
-            assert sent <= subject.wire.auth, f"the token is in {sorted(sent)}; name them in Wire.auth"
+            assert sent <= subject.wire.auth, (
+                f"the token is in {sorted(sent)}; name them in Wire.auth"
+            )
             shown = [name for name, value in request.headers.items() if subject.key in value]
-            assert not shown, f"{request} has the key, although it was exchanged for a token, in {shown}"
+            assert not shown, (
+                f"{request} has the key, although it was exchanged for a token, in {shown}"
+            )
 
     def test_a_one_request_for_all(self, fresh: Gateway) -> None:
         """Requests at the same time, and those after them, share one token."""
@@ -95,10 +109,14 @@ class PrepareTests(Group):
         fresh.first.wait_for_request()
         go.set()
         statuses = [_status_of(connection) for connection in connections]
-        assert statuses == [200] * _CLIENTS, f"all requests must be answered, but their statuses are {statuses}"
+        assert statuses == [200] * _CLIENTS, (
+            f"all requests must be answered, but their statuses are {statuses}"
+        )
         _ask(fresh)
         asked = _requests_for_tokens(fresh)
-        assert asked == 1, f"{_CLIENTS + 1} requests must share one token, but {asked} were obtained"
+        assert asked == 1, (
+            f"{_CLIENTS + 1} requests must share one token, but {asked} were obtained"
+        )
 
     def test_a_a_client_that_leaves_ends_nothing(self, fresh: Gateway) -> None:
         """Others wait for the same token."""
@@ -122,7 +140,9 @@ class PrepareTests(Group):
         response = fresh.ask(fresh.model(), answer_replies(fresh)[-1])
         assert_answered_by(response, SECOND)
         assert response.body()
-        assert not without_tokens(fresh.subject, fresh.first.requests), "nothing must be asked without a token"
+        assert not without_tokens(fresh.subject, fresh.first.requests), (
+            "nothing must be asked without a token"
+        )
         fresh.first.routes[token.path] = token_reply(fresh.subject)
         _ask(fresh)
 
@@ -141,7 +161,9 @@ class PrepareTests(Group):
         assert_answered_by(response, SECOND)
         assert response.body()
         asked = _requests_for_tokens(fresh)
-        assert asked == 3, f"a token that is refused again must not be renewed again, but {asked - 2} were obtained"
+        assert asked == 3, (
+            f"a token that is refused again must not be renewed again, but {asked - 2} were obtained"
+        )
 
     def test_a_neither_key_nor_token_is_shown(self, subject: Subject, fresh: Gateway) -> None:
         """Not even if the provider repeats them in its errors: not to the client, and not in the log."""

@@ -40,7 +40,9 @@ class ResponseTests(Group):
         found, outcome = _play_example(subject, name)
         if isinstance(found.means, ErrorKind):
             kind = assert_failed(outcome).kind
-            assert kind is found.means, f"Wire.{name} must become the error {found.means}, but became {kind}"
+            assert kind is found.means, (
+                f"Wire.{name} must become the error {found.means}, but became {kind}"
+            )
         else:
             assert_means(outcome, found)
 
@@ -57,7 +59,9 @@ class ResponseTests(Group):
         )
         assert outcome.completion is not None
         counted = outcome.completion.usage
-        assert counted is not None, "Completion.usage is None; set it to the usage in the answer's JSON"
+        assert counted is not None, (
+            "Completion.usage is None; set it to the usage in the answer's JSON"
+        )
         accounted = (counted.prompt_tokens, counted.completion_tokens, counted.total_tokens)
         assert accounted == expected, (
             f"Completion.usage must be the same as in the answer's JSON, {expected}, but is {accounted}"
@@ -68,10 +72,14 @@ class ResponseTests(Group):
         found, outcome = _play_example(subject, "logprobs")
         choice = assert_means(outcome, found).members["choices"][0]
         tokens = choice["logprobs"]["content"]
-        assert tokens, "`logprobs.content` of the choice is empty; list each token with its `logprob`"
+        assert tokens, (
+            "`logprobs.content` of the choice is empty; list each token with its `logprob`"
+        )
         for entry in tokens:
             is_valid = isinstance(entry["token"], str) and entry["logprob"] <= 0
-            assert is_valid, f"each entry of `logprobs.content` needs a `token` and a `logprob` of at most 0: {entry}"
+            assert is_valid, (
+                f"each entry of `logprobs.content` needs a `token` and a `logprob` of at most 0: {entry}"
+            )
 
     def test_r_unknown_members_are_ignored(self, subject: Subject) -> None:
         """A provider may add members to its response at any time."""

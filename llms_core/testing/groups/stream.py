@@ -10,7 +10,13 @@ import pytest
 from llms_core.errors import ErrorKind
 from llms_core.testing.framing import encode_events
 from llms_core.testing.groups.base import Group, not_applicable, streamed_example
-from llms_core.testing.playback import begin_stream, distinct, feed_streams, play_stream, stream_response
+from llms_core.testing.playback import (
+    begin_stream,
+    distinct,
+    feed_streams,
+    play_stream,
+    stream_response,
+)
 from llms_core.testing.reading import Read, assert_failed, assert_means, difference, read_stream
 from llms_core.testing.sample_requests import members_for
 from llms_core.testing.subject import Subject
@@ -35,7 +41,9 @@ def _sse_example(subject: Subject) -> tuple[Example, list[bytes]]:
     return streamed_example(subject, "text")
 
 
-def _assert_stream_means(subject: Subject, found: Example, pieces: Sequence[bytes], **members: Any) -> Read:
+def _assert_stream_means(
+    subject: Subject, found: Example, pieces: Sequence[bytes], **members: Any
+) -> Read:
     """Assert that a stream, in these pieces, becomes what its example means."""
     response = stream_response(subject, *pieces)
     return assert_means(play_stream(subject, response, **members), found)
@@ -60,10 +68,14 @@ class StreamTests(Group):
     def test_s_stream_means_what_the_provider_said(self, subject: Subject, name: str) -> None:
         """Each example becomes a stream with one envelope, the role first, one finish_reason per choice, usage last."""
         found, events = streamed_example(subject, name)
-        outcome = play_stream(subject, stream_response(subject, *events), **members_for(name, found))
+        outcome = play_stream(
+            subject, stream_response(subject, *events), **members_for(name, found)
+        )
         if isinstance(found.means, ErrorKind):
             kind = assert_failed(outcome).kind
-            assert kind is found.means, f"the stream of Wire.{name} must become {found.means}, but became {kind}"
+            assert kind is found.means, (
+                f"the stream of Wire.{name} must become {found.means}, but became {kind}"
+            )
         else:
             assert_means(outcome, found)
 
@@ -125,7 +137,9 @@ class StreamTests(Group):
     def test_s_data_without_a_space(self, subject: Subject) -> None:
         """The space after `data:` is optional."""
         found, events = _sse_example(subject)
-        compact = [event.replace(b"data: ", b"data:").replace(b"event: ", b"event:") for event in events]
+        compact = [
+            event.replace(b"data: ", b"data:").replace(b"event: ", b"event:") for event in events
+        ]
         _assert_stream_means(subject, found, compact)
 
     def test_s_byte_order_mark(self, subject: Subject) -> None:

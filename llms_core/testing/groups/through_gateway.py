@@ -51,17 +51,23 @@ def read_events(response: GatewayResponse, model: str, already_read: Sequence[st
     return read_stream((event.encode() for event in (*already_read, *rest)), model)
 
 
-def assert_fell_back(response: GatewayResponse, subject: Subject, model: str, *, stream: bool) -> None:
+def assert_fell_back(
+    response: GatewayResponse, subject: Subject, model: str, *, stream: bool
+) -> None:
     """Assert that the second provider answered, and that the header reports the failure of the first."""
     assert_answered_by(response, SECOND)
     attempts = response.headers["x-llms-attempts"]
     # A slash is not allowed in a name within this header.
     name = subject.name.replace("/", "_")
     is_reported = attempts.startswith(name) and ";error=" in attempts
-    assert is_reported, f"x-llms-attempts must begin with '{name}' and contain its error, but is '{attempts}'"
+    assert is_reported, (
+        f"x-llms-attempts must begin with '{name}' and contain its error, but is '{attempts}'"
+    )
     read = read_events(response, model) if stream else read_whole(response.body(), model)
     text = read.choices[0].text
-    assert text == FALLBACK, f"the answer must be the second provider's, {FALLBACK!r}, but is {text!r}"
+    assert text == FALLBACK, (
+        f"the answer must be the second provider's, {FALLBACK!r}, but is {text!r}"
+    )
 
 
 def answer_replies(gateway: Gateway) -> list[Reply]:
@@ -72,7 +78,9 @@ def answer_replies(gateway: Gateway) -> list[Reply]:
     return [json_reply(gateway, exchange.whole) for exchange in wire.exchanges]
 
 
-def json_reply(gateway: Gateway, body: Mapping[str, Any] | Sequence[Any] | bytes, status: int = 200) -> Reply:
+def json_reply(
+    gateway: Gateway, body: Mapping[str, Any] | Sequence[Any] | bytes, status: int = 200
+) -> Reply:
     """Return a reply with the address of the scripted provider in place of "$BASE"."""
     base = gateway.subject.base_at(gateway.first.origin)
     encoded = body if isinstance(body, bytes) else encode_json(body)

@@ -11,7 +11,13 @@ import pytest
 from llms_core.testing.groups.base import Group, body_of, require_capability, streamed_example
 from llms_core.testing.playback import Response, play_completion, play_stream, stream_response
 from llms_core.testing.reading import assert_means, difference, read_stream
-from llms_core.testing.sample_requests import QUESTION, has_text, texts, tool_declarations, user_message
+from llms_core.testing.sample_requests import (
+    QUESTION,
+    has_text,
+    texts,
+    tool_declarations,
+    user_message,
+)
 from llms_core.testing.subject import Subject
 from llms_core.testing.wire import Call, Example
 
@@ -46,7 +52,9 @@ def _conversation(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a conversation in which the assistant's `message` calls tools, with the result of each call."""
     results = []
     for number, call in enumerate(message["tool_calls"]):
-        results.append({"role": "tool", "tool_call_id": call["id"], "content": f"{_RESULT}{number}"})
+        results.append(
+            {"role": "tool", "tool_call_id": call["id"], "content": f"{_RESULT}{number}"}
+        )
     return [user_message(QUESTION), dict(message), *results]
 
 
@@ -61,9 +69,13 @@ def _assistant_message(calls: Sequence[Call], **more: Any) -> dict[str, Any]:
 def _assert_calls_arrived(body: bytes, calls: Sequence[Call]) -> None:
     """Assert that a request contains the calls of an earlier turn, and their results."""
     for number, call in enumerate(calls):
-        assert has_text(body, call.name), f"the earlier tool call's name {call.name!r} is not in the next request"
+        assert has_text(body, call.name), (
+            f"the earlier tool call's name {call.name!r} is not in the next request"
+        )
         for value in call.arguments.values():
-            assert has_text(body, str(value)), f"the argument {value!r} of the earlier call is not in the next request"
+            assert has_text(body, str(value)), (
+                f"the argument {value!r} of the earlier call is not in the next request"
+            )
         result = f"{_RESULT}{number}"
         assert has_text(body, result), f"the tool's result {result!r} is not in the next request"
 
@@ -76,7 +88,9 @@ def _assert_ends_with_tool_calls(finish_reason: str) -> None:
 
 def _assert_second_turn(subject: Subject, found: Example, message: Mapping[str, Any]) -> None:
     """Assert that the assistant's message can be sent back, and that nothing of it is lost."""
-    body = subject.request(messages=_conversation(message), tools=tool_declarations(found.calls)).content
+    body = subject.request(
+        messages=_conversation(message), tools=tool_declarations(found.calls)
+    ).content
     _assert_calls_arrived(body, found.calls)
     sent = texts(json.loads(body))
     for kept in found.kept:
@@ -94,7 +108,9 @@ class ToolTests(Group):
         """Calls have names, arguments as JSON text and distinct ids; the finish_reason is `tool_calls`."""
         found = _tool_example(subject, name)
         response = Response([body_of(found)])
-        read = assert_means(play_completion(subject, response, tools=tool_declarations(found.calls)), found)
+        read = assert_means(
+            play_completion(subject, response, tools=tool_declarations(found.calls)), found
+        )
         _assert_ends_with_tool_calls(read.choices[0].finish_reason)
 
     @pytest.mark.parametrize("name", ["tool_call", "parallel_calls"])
@@ -103,25 +119,40 @@ class ToolTests(Group):
         _tool_example(subject, name)
         found, events = streamed_example(subject, name)
         response = stream_response(subject, *events)
-        read = assert_means(play_stream(subject, response, tools=tool_declarations(found.calls)), found)
+        read = assert_means(
+            play_stream(subject, response, tools=tool_declarations(found.calls)), found
+        )
         _assert_ends_with_tool_calls(read.choices[0].finish_reason)
 
     def test_t_tools_are_declared(self, subject: Subject) -> None:
         """The names, descriptions and parameters of tools are sent to the provider."""
         _tool_example(subject, "tool_call")
         body = subject.request(tools=tool_declarations([_PARIS, _OSLO])).content
-        for mark in ("get_weather", "Mark of get_weather", "city", "get_time", "Mark of get_time", "at"):
-            assert has_text(body, mark), f"{mark!r} of the client's `tools` is not in what `request` sends"
+        for mark in (
+            "get_weather",
+            "Mark of get_weather",
+            "city",
+            "get_time",
+            "Mark of get_time",
+            "at",
+        ):
+            assert has_text(body, mark), (
+                f"{mark!r} of the client's `tools` is not in what `request` sends"
+            )
 
     def test_t_tool_without_parameters(self, subject: Subject) -> None:
         """A function without parameters may leave out `parameters`, and `description`."""
         _tool_example(subject, "tool_call")
         for function in _FUNCTIONS_WITHOUT_PARAMETERS:
             body = subject.request(tools=[{"type": "function", "function": function}]).content
-            assert has_text(body, "get_time"), f"the function {function} of `tools` is not in what `request` sends"
+            assert has_text(body, "get_time"), (
+                f"the function {function} of `tools` is not in what `request` sends"
+            )
 
     @pytest.mark.parametrize(
-        "choice", ["none", "required", {"type": "function", "function": {"name": "get_weather"}}], ids=str
+        "choice",
+        ["none", "required", {"type": "function", "function": {"name": "get_weather"}}],
+        ids=str,
     )
     def test_t_tool_choice_arrives_or_is_dropped(self, subject: Subject, choice: object) -> None:
         """A `tool_choice` changes the request, or is listed in `dropped`."""
@@ -136,7 +167,9 @@ class ToolTests(Group):
 
     @pytest.mark.parametrize("content", _CONTENTS_BESIDE_CALLS, ids=str)
     @pytest.mark.parametrize("calls", [(_PARIS,), (_PARIS, _OSLO)], ids=["one", "two"])
-    def test_t_second_turn(self, subject: Subject, calls: tuple[Call, ...], content: Mapping[str, Any]) -> None:
+    def test_t_second_turn(
+        self, subject: Subject, calls: tuple[Call, ...], content: Mapping[str, Any]
+    ) -> None:
         """The assistant's calls and their results are sent, whether its content is null, absent, empty or a text."""
         _tool_example(subject, "tool_call")
         messages = _conversation(_assistant_message(calls, **content))
@@ -151,7 +184,9 @@ class ToolTests(Group):
         messages = [question, message, first, second]
         body = subject.request(messages=messages, tools=declared).content.decode()
         in_order = body.index("mark-of-result-0") < body.index("mark-of-result-1")
-        assert in_order, "`request` must send the results of tools in the order of the client's messages"
+        assert in_order, (
+            "`request` must send the results of tools in the order of the client's messages"
+        )
         swapped = [
             question,
             message,
@@ -169,7 +204,9 @@ class ToolTests(Group):
         """The message of a whole answer can be sent back with results, including signatures that came with it."""
         found = _tool_example(subject, name)
         response = Response([body_of(found)])
-        read = assert_means(play_completion(subject, response, tools=tool_declarations(found.calls)), found)
+        read = assert_means(
+            play_completion(subject, response, tools=tool_declarations(found.calls)), found
+        )
         _assert_second_turn(subject, found, read.members["choices"][0]["message"])
 
     def test_t_stream_goes_back_unchanged(self, subject: Subject) -> None:

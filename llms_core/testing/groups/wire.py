@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import msgspec
 import pytest
 
-from llms_core.contracts.request import ChatCall
 from llms_core.errors import LlmsError, Unsupported
 from llms_core.provider import UpstreamRequest
 from llms_core.testing.framing import encode_events
@@ -29,6 +26,7 @@ from llms_core.testing.sample_requests import (
     user_message,
 )
 from llms_core.testing.subject import ORIGIN, Subject, with_key
+from llms_core.testing.unmodified import unmodified
 from llms_core.testing.wire import Call
 
 _PARAMETERS = {
@@ -75,28 +73,6 @@ def _path_without_version(path: str) -> str:
     return folder if is_version else path
 
 
-def _parts_of_call(call: ChatCall) -> Mapping[str, bytes]:
-    """Encode what an adapter could modify in a call, although the call itself is immutable."""
-    return {
-        "call.members": msgspec.json.encode(dict(call.members)),
-        "call.request": msgspec.json.encode(call.request),
-    }
-
-
-@contextmanager
-def _unmodified(call: ChatCall, method: str) -> Iterator[None]:
-    """Assert that the block, which calls a method of an adapter, leaves the call unchanged."""
-    before = _parts_of_call(call)
-    yield
-    after = _parts_of_call(call)
-    for part, encoded in before.items():
-        assert after[part] == encoded, (
-            f"`{method}` must not modify its arguments, but it changed `{part}` from {encoded!r} to {after[part]!r}; "
-            "change a copy: call.body.copy_members() returns one of the members, list(call.request.messages) one of "
-            "the messages"
-        )
-
-
 def _request_with_mutable_members(subject: Subject) -> dict[str, Any]:
     """Return the members of a request that contains lists and objects wherever every provider accepts them."""
     members: dict[str, Any] = {
@@ -109,7 +85,11 @@ def _request_with_mutable_members(subject: Subject) -> dict[str, Any]:
     }
     if subject.spec.capabilities.tools:
         call = Call(name="get_weather", arguments={"city": "Paris"})
-        tool_call = {"id": "call_0", "type": "function", "function": {"name": call.name, "arguments": "{}"}}
+        tool_call = {
+            "id": "call_0",
+            "type": "function",
+            "function": {"name": call.name, "arguments": "{}"},
+        }
         members["tools"] = tool_declarations([call])
         members["messages"] += [
             {"role": "assistant", "tool_calls": [tool_call]},
@@ -132,7 +112,9 @@ class WireTests(Group):
         folder = _path_without_version(base.path)
         for request in _requests_of_each_mode(subject):
             url = urlsplit(request.url)
-            assert request.method == "POST", f"UpstreamRequest.method must be 'POST', but is {request.method!r}"
+            assert request.method == "POST", (
+                f"UpstreamRequest.method must be 'POST', but is {request.method!r}"
+            )
             is_same_server = (url.scheme, url.netloc) == (base.scheme, base.netloc)
             is_under_base = url.path.startswith(f"{folder}/")
             problem = f"the URL must be under the configured base {subject.base_url}, but is {request.url}"
@@ -144,17 +126,25 @@ class WireTests(Group):
         """The body is a JSON object and declared as such; headers are valid, and their names in lower case."""
         for request in _requests_of_each_mode(subject):
             body = json.loads(request.content)
-            assert isinstance(body, dict), f"the body must be a JSON object, but is a {type(body).__name__}"
+            assert isinstance(body, dict), (
+                f"the body must be a JSON object, but is a {type(body).__name__}"
+            )
             media = request.headers["content-type"]
-            assert media.startswith("application/json"), f"content-type must be application/json, but is {media}"
+            assert media.startswith("application/json"), (
+                f"content-type must be application/json, but is {media}"
+            )
             for name, value in request.headers.items():
                 assert name == name.lower(), f"the name of the header {name} must be in lower case"
-                assert value.isprintable(), f"the header {name} has characters that HTTP does not allow: {value!r}"
+                assert value.isprintable(), (
+                    f"the header {name} has characters that HTTP does not allow: {value!r}"
+                )
 
     def test_w_question_arrives(self, subject: Subject) -> None:
         """The client's question is in the body."""
         for request in _requests_of_each_mode(subject):
-            assert has_text(request.content, QUESTION), f"the user's message {QUESTION!r} is not in the body"
+            assert has_text(request.content, QUESTION), (
+                f"the user's message {QUESTION!r} is not in the body"
+            )
 
     def test_w_stream_is_requested(self, subject: Subject) -> None:
         """A request for a stream differs from one for a whole answer."""
@@ -167,9 +157,15 @@ class WireTests(Group):
     def test_w_key_is_in_its_header_alone(self, subject: Subject) -> None:
         """The key is only in headers that Wire.auth names: not in the URL, which servers log, and not in the body."""
         for request in _requests_of_each_mode(subject):
-            assert subject.key not in unquote(request.url), "the key must be in a header, but is in the URL"
-            assert subject.key.encode() not in request.content, "the key must be in a header, but is in the body"
-            containing_key = {name for name, value in request.headers.items() if subject.key in value}
+            assert subject.key not in unquote(request.url), (
+                "the key must be in a header, but is in the URL"
+            )
+            assert subject.key.encode() not in request.content, (
+                "the key must be in a header, but is in the body"
+            )
+            containing_key = {
+                name for name, value in request.headers.items() if subject.key in value
+            }
             unexpected = containing_key - subject.wire.auth
             assert not unexpected, (
                 f"the key is in the headers {sorted(unexpected)}; name them in Wire.auth if that is intended"
@@ -184,7 +180,10 @@ class WireTests(Group):
         other_key = subject.key[::-1]
         other_settings = with_key(subject.wire.settings, other_key)
         adapter = subject.configured(subject.block(ORIGIN, api_key=other_key, **other_settings))
-        own, other = (_auth_headers(subject, adapter.request(subject.call())) for adapter in (subject.adapter, adapter))
+        own, other = (
+            _auth_headers(subject, adapter.request(subject.call()))
+            for adapter in (subject.adapter, adapter)
+        )
         assert own, (
             f"none of the headers {sorted(subject.wire.auth)} is sent: send the key, name its header in Wire.auth, or "
             "declare needs_key=False in the spec"
@@ -198,16 +197,23 @@ class WireTests(Group):
         """A provider that needs no key is sent none if none is configured."""
         if subject.spec.needs_key:
             not_applicable("the provider needs a key")
-        adapter = subject.configured(subject.block(ORIGIN, api_key=None, **_settings_without_key(subject)))
+        adapter = subject.configured(
+            subject.block(ORIGIN, api_key=None, **_settings_without_key(subject))
+        )
         headers = adapter.request(subject.call()).headers
         unexpected = subject.wire.auth.intersection(headers)
-        assert not unexpected, f"no key is configured, but `request` sends the headers {sorted(unexpected)}"
+        assert not unexpected, (
+            f"no key is configured, but `request` sends the headers {sorted(unexpected)}"
+        )
 
     def test_w_key_is_never_shown(
         self, subject: Subject, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
     ) -> None:
         """The key is in no log, no output, no error's text and no repr."""
-        shown = {"repr of the adapter": repr(subject.adapter), "str of the adapter": str(subject.adapter)}
+        shown = {
+            "repr of the adapter": repr(subject.adapter),
+            "str of the adapter": str(subject.adapter),
+        }
         with caplog.at_level(logging.DEBUG):
             subject.request()
             for status, body in _ERRORS:
@@ -226,7 +232,9 @@ class WireTests(Group):
         for request in _requests_of_each_mode(subject):
             url = unquote(request.url)
             has_id = subject.wire.model in url or has_text(request.content, subject.wire.model)
-            assert has_id, f"the provider's id of the model, {subject.wire.model!r}, is neither in the URL nor the body"
+            assert has_id, (
+                f"the provider's id of the model, {subject.wire.model!r}, is neither in the URL nor the body"
+            )
             is_clients_name_sent = CLIENT_MODEL in url or CLIENT_MODEL.encode() in request.content
             assert not is_clients_name_sent, (
                 f"the client's name of the model, {CLIENT_MODEL!r}, is sent: use call.upstream_model"
@@ -251,12 +259,16 @@ class WireTests(Group):
         if subject.wire.list_separator:
             sequences = [subject.wire.list_separator.join(sequences)]
         is_sent = all(has_value(request.content, sequence) for sequence in sequences)
-        assert is_sent or "stop" in request.dropped, f"not all sequences of `stop` are in the body: {_HOW_TO_DROP}"
+        assert is_sent or "stop" in request.dropped, (
+            f"not all sequences of `stop` are in the body: {_HOW_TO_DROP}"
+        )
 
     def test_w_unknown_member_passes_or_is_dropped(self, subject: Subject) -> None:
         """A member that OpenAI does not define is sent to the provider, or listed in `dropped`."""
         request = subject.request(mark_of_unknown={"mark": ["of", 91.25]})
-        is_sent = has_value(request.content, "mark_of_unknown") and has_value(request.content, 91.25)
+        is_sent = has_value(request.content, "mark_of_unknown") and has_value(
+            request.content, 91.25
+        )
         assert is_sent or "mark_of_unknown" in request.dropped, (
             f"the member `mark_of_unknown` of the client's request is not in the body: {_HOW_TO_DROP}"
         )
@@ -264,12 +276,16 @@ class WireTests(Group):
     def test_w_only_requested_members_are_dropped(self, subject: Subject) -> None:
         """`dropped` contains members of the client's request only, and is empty if nothing had to be dropped."""
         dropped = subject.request().dropped
-        assert dropped == (), f"a request of `model` and `messages` needs nothing dropped, but `dropped` is {dropped}"
+        assert dropped == (), (
+            f"a request of `model` and `messages` needs nothing dropped, but `dropped` is {dropped}"
+        )
         members = {**_PARAMETERS, "mark_of_unknown": 1, "metadata": {"a": "b"}, "store": False}
         # `max_completion_tokens` is its newer name, and the client sends one of them.
         del members["max_tokens"]
         unexpected = set(subject.request(**members).dropped) - members.keys()
-        assert not unexpected, f"`dropped` may only name members that the client sent, but names {sorted(unexpected)}"
+        assert not unexpected, (
+            f"`dropped` may only name members that the client sent, but names {sorted(unexpected)}"
+        )
 
     def test_w_messages_arrive_in_order(self, subject: Subject) -> None:
         """All messages of a conversation are sent, the turns in their order."""
@@ -281,7 +297,9 @@ class WireTests(Group):
         body = subject.request(messages=[system, *turns]).content.decode()
         missing = [mark for mark in ("mark-of-system", *marks) if mark not in body]
         assert not missing, f"the messages with the texts {missing} are not in the body"
-        assert sorted(marks, key=body.index) == marks, "the messages must be sent in the client's order"
+        assert sorted(marks, key=body.index) == marks, (
+            "the messages must be sent in the client's order"
+        )
 
     def test_w_developer_message_arrives(self, subject: Subject) -> None:
         """A message with the role `developer`, the newer name of `system`, is sent."""
@@ -298,7 +316,9 @@ class WireTests(Group):
             assert has_text(request.content, _UNICODE_TEXT), (
                 f"the text {_UNICODE_TEXT!r} is not in the body as it is: encode the body as JSON in UTF-8"
             )
-        assert has_text(request.content, "second mark"), "the second text part of a message is not in the body"
+        assert has_text(request.content, "second mark"), (
+            "the second text part of a message is not in the body"
+        )
 
     def test_w_large_prompt_arrives(self, subject: Subject) -> None:
         """A prompt of a megabyte is sent whole, and translated within a second."""
@@ -308,14 +328,18 @@ class WireTests(Group):
         begin = time.perf_counter()
         request = subject.adapter.request(call)
         seconds = time.perf_counter() - begin
-        assert has_text(request.content, prompt), "a prompt of a megabyte is not in the body as it is"
+        assert has_text(request.content, prompt), (
+            "a prompt of a megabyte is not in the body as it is"
+        )
         assert seconds < _MAX_LARGE_PROMPT_SECONDS, (
             f"`request` must translate a megabyte within {_MAX_LARGE_PROMPT_SECONDS} s, but took {seconds:.2f} s"
         )
 
     def test_w_headers_of_the_block_are_sent(self, subject: Subject) -> None:
         """`headers` of a provider's block in llms.json are sent with each request."""
-        adapter = subject.configured(subject.block(ORIGIN, headers={"X-Conformance": "mark-of-header"}))
+        adapter = subject.configured(
+            subject.block(ORIGIN, headers={"X-Conformance": "mark-of-header"})
+        )
         value = adapter.request(subject.call()).headers.get("x-conformance")
         assert value == "mark-of-header", (
             f"the configured header must be sent as 'x-conformance: mark-of-header', but its value is {value!r}; "
@@ -327,7 +351,11 @@ class WireTests(Group):
         before = subject.request()
         subject.request(temperature=0.5, stop=["x"], stream=subject.spec.capabilities.streaming)
         after = subject.request()
-        is_same = (before.url, before.content, before.dropped) == (after.url, after.content, after.dropped)
+        is_same = (before.url, before.content, before.dropped) == (
+            after.url,
+            after.content,
+            after.dropped,
+        )
         assert is_same, (
             "`request` returned something else for the same call after another call: keep nothing of a call in the "
             f"adapter; before: {before.content!r}, after: {after.content!r}"
@@ -340,16 +368,16 @@ class WireTests(Group):
         """
         members = _request_with_mutable_members(subject)
         call = subject.call(**members)
-        with _unmodified(call, "request"):
+        with unmodified(call, "request"):
             subject.adapter.request(call)
         # Other groups test what these return and raise: a faulty stream must not cost the provider this group.
-        with _unmodified(call, "completion"), suppress(Exception):
+        with unmodified(call, "completion"), suppress(Exception):
             subject.adapter.completion(call, body_of(subject.wire.text))
         if subject.spec.capabilities.streaming:
             stream_call = subject.call(stream=True, **members)
-            with _unmodified(stream_call, "request"):
+            with unmodified(stream_call, "request"):
                 subject.adapter.request(stream_call)
-            with _unmodified(stream_call, "chunks"), suppress(Exception):
+            with unmodified(stream_call, "chunks"), suppress(Exception):
                 decoder = decode_stream(subject, stream_call)
                 for event in encode_events(subject.wire.text.events, subject.wire.framing):
                     decoder.feed(event)
@@ -357,7 +385,9 @@ class WireTests(Group):
 
 def _settings_without_key(subject: Subject) -> dict[str, None]:
     """Return the members of Wire.settings that contain the key, each with the value that leaves it out."""
-    return {name: None for name, value in subject.wire.settings.items() if "$KEY" in json.dumps(value)}
+    return {
+        name: None for name, value in subject.wire.settings.items() if "$KEY" in json.dumps(value)
+    }
 
 
 def _repr_of_answer(subject: Subject, body: bytes) -> str:

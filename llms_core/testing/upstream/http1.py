@@ -30,7 +30,9 @@ from llms_core.testing.upstream.seen import Seen
 _WAIT_SLICE = 0.05
 
 
-async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> Seen:
+async def read_request(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
+) -> Seen:
     """Read one request. Raises IncompleteReadError if the client closes the connection first."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     request_line, *header_lines = head.removesuffix("\r\n\r\n").split("\r\n")
@@ -141,7 +143,9 @@ class ReplyWriter:
     def _reset(self) -> None:
         # With a linger time of zero, close() sends RST instead of FIN.
         linger = struct.pack("ii", 1, 0)
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, linger
+        )
         self._writer.transport.abort()
 
 

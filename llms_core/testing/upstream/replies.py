@@ -20,7 +20,9 @@ _CREATED = 1_700_000_000
 _PROMPT_TOKENS = 9
 
 
-def text_body(text: str, status: int = 200, headers: Headers | None = None, *, media: str = "text/plain") -> Reply:
+def text_body(
+    text: str, status: int = 200, headers: Headers | None = None, *, media: str = "text/plain"
+) -> Reply:
     """Return a reply of plain text, or of another `media` type."""
     all_headers = {
         "content-type": f"{media}; charset=utf-8",
@@ -42,11 +44,18 @@ def html(status: int = 502, headers: Headers | None = None) -> Reply:
     """Return the page that a proxy in front of a provider shows when the provider is unreachable."""
     phrase = HTTPStatus(status).phrase
     # Like nginx's error pages.
-    page = f"<html><head><title>{status} {phrase}</title></head><body><h1>{phrase}</h1></body></html>"
+    page = (
+        f"<html><head><title>{status} {phrase}</title></head><body><h1>{phrase}</h1></body></html>"
+    )
     return text_body(page, status, headers, media="text/html")
 
 
-def error(status: int, message: str = "The scripted fault", headers: Headers | None = None, **fields: object) -> Reply:
+def error(
+    status: int,
+    message: str = "The scripted fault",
+    headers: Headers | None = None,
+    **fields: object,
+) -> Reply:
     """Return an error in OpenAI's format; `fields` are further members of the error object, such as `code`."""
     kind = "invalid_request_error"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -61,7 +70,9 @@ def error(status: int, message: str = "The scripted fault", headers: Headers | N
     return json_body({"error": details}, status, headers)
 
 
-def events(*data: Mapping[str, object] | str | bytes, status: int = 200, headers: Headers | None = None) -> Reply:
+def events(
+    *data: Mapping[str, object] | str | bytes, status: int = 200, headers: Headers | None = None
+) -> Reply:
     """Return a stream of server-sent events, one chunk each.
 
     A mapping becomes the JSON of a `data:` field and a string becomes its text. Bytes are sent unchanged, so that a
@@ -96,7 +107,13 @@ def completion(text: str = "Hello!", *, finish_reason: str = "stop", **changes: 
 class _Completion:
     """A chat completion that answers one request, in either of its two forms."""
 
-    def __init__(self, text: str, finish_reason: str, request: Mapping[str, Any], changes: Mapping[str, object]):
+    def __init__(
+        self,
+        text: str,
+        finish_reason: str,
+        request: Mapping[str, Any],
+        changes: Mapping[str, object],
+    ):
         self._text = text
         self._finish_reason = finish_reason
         self._request = request
@@ -145,7 +162,9 @@ class _Completion:
             chunks.append({**self._chunk({}), "choices": [], "usage": self._usage})
         return events(*chunks, "[DONE]")
 
-    def _chunk(self, delta: Mapping[str, object], finish_reason: str | None = None) -> dict[str, object]:
+    def _chunk(
+        self, delta: Mapping[str, object], finish_reason: str | None = None
+    ) -> dict[str, object]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return {
             "object": "chat.completion.chunk",

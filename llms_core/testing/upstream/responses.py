@@ -25,8 +25,17 @@ _TOKENS = (9, 7)
 
 def message_item(*texts: str, id: str = "msg_1", **members: Any) -> Json:
     """Return a message with these texts, one part each."""
-    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []} for text in texts]
-    return {"type": "message", "id": id, "status": "completed", "role": "assistant", "content": content, **members}
+    content = [
+        {"type": "output_text", "text": text, "annotations": [], "logprobs": []} for text in texts
+    ]
+    return {
+        "type": "message",
+        "id": id,
+        "status": "completed",
+        "role": "assistant",
+        "content": content,
+        **members,
+    }
 
 
 def reasoning_item(*summary: str, id: str = "rs_1", encrypted: str | None = None) -> Json:
@@ -41,7 +50,9 @@ def reasoning_item(*summary: str, id: str = "rs_1", encrypted: str | None = None
     return {**item, "encrypted_content": encrypted}
 
 
-def function_call_item(name: str, arguments: Mapping[str, Any], *, call_id: str = "call_1", id: str = "fc_1") -> Json:
+def function_call_item(
+    name: str, arguments: Mapping[str, Any], *, call_id: str = "call_1", id: str = "fc_1"
+) -> Json:
     """Return a call of a function."""
     return {
         "type": "function_call",
@@ -59,7 +70,10 @@ def custom_call_item(name: str, input: str, *, call_id: str = "call_1", id: str 
 
 
 def response_body(
-    *items: Json, status: str = "completed", tokens: tuple[int, int] | None = _TOKENS, **members: Any
+    *items: Json,
+    status: str = "completed",
+    tokens: tuple[int, int] | None = _TOKENS,
+    **members: Any,
 ) -> Json:
     """Return a whole response. `tokens` are those of the prompt and of the answer; `members` add or replace any."""
     usage = None if tokens is None else _usage(*tokens)
@@ -87,7 +101,14 @@ def response_body(
 def response_events(body: Json, *, size: int = _PIECE) -> list[Json]:
     """Return the events of a stream that ends in this response; its texts come in pieces of `size` characters."""
     numbers = count()
-    opening = {**body, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None, "error": None}
+    opening = {
+        **body,
+        "status": "in_progress",
+        "output": [],
+        "usage": None,
+        "incomplete_details": None,
+        "error": None,
+    }
     found: list[Json] = [
         {"type": "response.created", "response": opening},
         {"type": "response.in_progress", "response": opening},
@@ -165,7 +186,11 @@ def _message_events(item: Json, size: int) -> Iterator[Json]:
             yield {"type": f"response.{kind}.delta", **place, "delta": text, **more}
         for number, annotation in enumerate(part.get("annotations", [])):
             place_of_annotation = {**place, "annotation_index": number}
-            yield {"type": "response.output_text.annotation.added", **place_of_annotation, "annotation": annotation}
+            yield {
+                "type": "response.output_text.annotation.added",
+                **place_of_annotation,
+                "annotation": annotation,
+            }
         more = {} if is_refusal else {"logprobs": logprobs}
         yield {"type": f"response.{kind}.done", **place, member: part[member], **more}
         yield {"type": "response.content_part.done", **place, "part": part}
@@ -174,7 +199,11 @@ def _message_events(item: Json, size: int) -> Iterator[Json]:
 def _reasoning_events(item: Json, size: int) -> Iterator[Json]:
     for index, part in enumerate(item["summary"]):
         place = {"item_id": item["id"], "summary_index": index}
-        yield {"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}}
+        yield {
+            "type": "response.reasoning_summary_part.added",
+            **place,
+            "part": {**part, "text": ""},
+        }
         for text in _split(part["text"], size):
             yield {"type": "response.reasoning_summary_text.delta", **place, "delta": text}
         yield {"type": "response.reasoning_summary_text.done", **place, "text": part["text"]}

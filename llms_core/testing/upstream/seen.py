@@ -35,9 +35,13 @@ class Seen:
         Raises AssertionError if the client keeps the connection for `timeout` seconds, or if it read the whole reply.
         """
         if not self._over.wait(timeout):
-            raise AssertionError(f"after {timeout} s the client still holds the connection of {self}")
+            raise AssertionError(
+                f"after {timeout} s the client still holds the connection of {self}"
+            )
         if not self.closed_early:
-            raise AssertionError(f"the client did not close the connection before the reply was over: {self}")
+            raise AssertionError(
+                f"the client did not close the connection before the reply was over: {self}"
+            )
 
     def mark_over(self) -> None:
         """Release `wait_closed`: the reply has been played, or the client has gone."""

@@ -52,7 +52,9 @@ class ScriptedUpstream:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=_JOIN_TIMEOUT)
         # The test's own failure is more informative than the mistake in the script that may have caused it.
@@ -71,7 +73,9 @@ class ScriptedUpstream:
         """Return the `n`-th request, counted from 1. Raises AssertionError if it does not arrive in `timeout` s."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.requests) >= n, timeout):
-                raise AssertionError(f"request {n} did not arrive within {timeout} s; arrived: {self.requests}")
+                raise AssertionError(
+                    f"request {n} did not arrive within {timeout} s; arrived: {self.requests}"
+                )
             return self.requests[n - 1]
 
     def _run(self) -> None:
@@ -129,7 +133,9 @@ class ScriptedUpstream:
         playing = self._loop.create_task(ReplyWriter(writer).play(reply, seen))
         try:
             await asyncio.wait({playing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            seen.closed_early = not playing.done() or isinstance(playing.exception(), ConnectionError)
+            seen.closed_early = not playing.done() or isinstance(
+                playing.exception(), ConnectionError
+            )
             return not seen.closed_early and playing.result()
         finally:
             playing.cancel()

@@ -42,7 +42,9 @@ class Connector:
         """Connect by way of the proxy, which only sees encrypted bytes."""
         tls = await self._tls_context()
         tunnel = Tunnel(asyncio.get_running_loop())
-        transport = await self._open(tunnel, proxy.host, proxy.port, use_tls=proxy.scheme == "https")
+        transport = await self._open(
+            tunnel, proxy.host, proxy.port, use_tls=proxy.scheme == "https"
+        )
         try:
             await tunnel.open(url, proxy)
         except BaseException:
@@ -50,7 +52,9 @@ class Connector:
             raise
         await _encrypt(transport, connection, tls, url.host)
 
-    async def _open(self, protocol: asyncio.Protocol, host: str, port: int, *, use_tls: bool) -> asyncio.Transport:
+    async def _open(
+        self, protocol: asyncio.Protocol, host: str, port: int, *, use_tls: bool
+    ) -> asyncio.Transport:
         tls = await self._tls_context() if use_tls else None
         connected = await self._open_socket(host, port)
         if tls is None:
@@ -99,7 +103,9 @@ class Connector:
                 if waiting:
                     running.add(loop.create_task(self._connect(waiting.pop(0))))
                 timeout = _STAGGER if waiting else None
-                done, running = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                done, running = await asyncio.wait(
+                    running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                )
                 winner = _first_connected(done, errors)
                 if winner is not None:
                     return winner
@@ -118,7 +124,9 @@ class Connector:
 async def _take_over(connected: socket.socket, protocol: asyncio.Protocol) -> asyncio.Transport:
     """Return a transport, which owns the socket from now on."""
     try:
-        transport, _ = await asyncio.get_running_loop().create_connection(lambda: protocol, sock=connected)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: protocol, sock=connected
+        )
     except BaseException:
         connected.close()
         raise
@@ -137,7 +145,9 @@ async def _encrypt(
         if transport.is_closing():
             # `start_tls` would not notice that the connection has ended already.
             raise ConnectionError("the connection was closed before the TLS handshake")
-        encrypted = await asyncio.get_running_loop().start_tls(transport, protocol, tls, server_hostname=host)
+        encrypted = await asyncio.get_running_loop().start_tls(
+            transport, protocol, tls, server_hostname=host
+        )
     except BaseException:
         transport.abort()
         raise
@@ -147,7 +157,9 @@ async def _encrypt(
     return encrypted
 
 
-def _first_connected(done: set[asyncio.Task[socket.socket]], errors: list[Exception]) -> socket.socket | None:
+def _first_connected(
+    done: set[asyncio.Task[socket.socket]], errors: list[Exception]
+) -> socket.socket | None:
     """Return the socket of one task that has connected, close those of others, and collect errors."""
     winner = None
     for task in done:

@@ -117,7 +117,9 @@ class Connection(asyncio.Protocol):
 
     # Requests
 
-    async def request(self, head: bytes, body: bytes | Upload, *, is_head_request: bool = False) -> Http1Response:
+    async def request(
+        self, head: bytes, body: bytes | Upload, *, is_head_request: bool = False
+    ) -> Http1Response:
         """Send a request and return its response when the response's head has arrived.
 
         Raises ConnectionBroke if the connection breaks before any byte arrives, and ProviderError if it breaks later
@@ -300,7 +302,9 @@ class Connection(asyncio.Protocol):
             response.complete = True
             response.wake()
         else:
-            self._fail(response, "the provider closed the connection before the response was complete")
+            self._fail(
+                response, "the provider closed the connection before the response was complete"
+            )
 
     def _fail(self, response: Http1Response, reason: str) -> None:
         summary = "The connection broke" if response.status else "The request failed"
@@ -371,9 +375,13 @@ class Connection(asyncio.Protocol):
     def _check_informational(self, status: int) -> None:
         self._informational += 1
         if status < 100 or status == 101:
-            raise InvalidResponse(f"the provider answered with status {status}, which was not requested")
+            raise InvalidResponse(
+                f"the provider answered with status {status}, which was not requested"
+            )
         if self._informational > MAX_INFORMATIONAL:
-            raise InvalidResponse(f"there are more than {MAX_INFORMATIONAL} informational responses")
+            raise InvalidResponse(
+                f"there are more than {MAX_INFORMATIONAL} informational responses"
+            )
 
     def _check_trailer(self, name: bytes, value: bytes) -> None:
         """Count a trailer field, and drop it: no provider uses them."""

@@ -22,7 +22,9 @@ _checked: set[str] = set()
 _MAX_CHECKED = 1000
 
 
-def encode_head(request: UpstreamRequest, url: Url, proxy: Proxy | None = None, *, keep_alive: bool = True) -> bytes:
+def encode_head(
+    request: UpstreamRequest, url: Url, proxy: Proxy | None = None, *, keep_alive: bool = True
+) -> bytes:
     """Encode request line and header fields. Raises ValueError if they are invalid.
 
     `proxy` is the HTTP proxy that the request itself is sent to; None if it is sent to the server.

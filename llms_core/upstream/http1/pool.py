@@ -54,7 +54,9 @@ class Pool:
         self._idle.setdefault(connection.key, []).append(connection)
         self._idle_count += 1
         if self._sweeper is None:
-            self._sweeper = connection.loop.call_later(self._keep_alive, self._sweep, connection.loop)
+            self._sweeper = connection.loop.call_later(
+                self._keep_alive, self._sweep, connection.loop
+            )
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection that has been closed."""

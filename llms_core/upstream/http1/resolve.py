@@ -96,7 +96,9 @@ class Lookups:
         loop = asyncio.get_running_loop()
         lookup: asyncio.Future[Sequence[Address]] = loop.create_future()
         # A daemon, because the end of the process must not wait for it.
-        thread = Thread(target=_look_up, args=(loop, lookup, host, port), name="llms-lookup", daemon=True)
+        thread = Thread(
+            target=_look_up, args=(loop, lookup, host, port), name="llms-lookup", daemon=True
+        )
         try:
             thread.start()
         except RuntimeError:
@@ -122,7 +124,9 @@ def ip_literal(host: str, port: int) -> Address | None:
     return None
 
 
-def _look_up(loop: asyncio.AbstractEventLoop, lookup: asyncio.Future[Sequence[Address]], host: str, port: int) -> None:
+def _look_up(
+    loop: asyncio.AbstractEventLoop, lookup: asyncio.Future[Sequence[Address]], host: str, port: int
+) -> None:
     """Look a name up, in a thread, and hand the outcome to the event loop."""
     addresses: list[Address] = []
     failure: Exception | None = None
@@ -136,7 +140,11 @@ def _look_up(loop: asyncio.AbstractEventLoop, lookup: asyncio.Future[Sequence[Ad
         loop.call_soon_threadsafe(_finish, lookup, _interleave(addresses), failure)
 
 
-def _finish(lookup: asyncio.Future[Sequence[Address]], addresses: Sequence[Address], failure: Exception | None) -> None:
+def _finish(
+    lookup: asyncio.Future[Sequence[Address]],
+    addresses: Sequence[Address],
+    failure: Exception | None,
+) -> None:
     if failure is None:
         lookup.set_result(addresses)
     else:

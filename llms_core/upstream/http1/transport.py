@@ -91,6 +91,8 @@ class Http1Transport:
             raise
 
 
-def _request(connection: Connection, head: bytes, request: UpstreamRequest) -> Coroutine[Any, Any, Http1Response]:
+def _request(
+    connection: Connection, head: bytes, request: UpstreamRequest
+) -> Coroutine[Any, Any, Http1Response]:
     body = request.content if request.upload is None else request.upload
     return connection.request(head, body, is_head_request=request.method == "HEAD")

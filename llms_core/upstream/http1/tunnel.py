@@ -42,7 +42,9 @@ class Tunnel(asyncio.Protocol):
             raise OSError(f"the proxy {proxy} does not speak HTTP/1.1")
         if not status_line[1].startswith(b"2"):
             answer = b" ".join(part for part in status_line.groups() if part).decode("latin-1")
-            raise OSError(f"the proxy {proxy} refused to connect to {host}: {redact.truncated(answer, 100)}")
+            raise OSError(
+                f"the proxy {proxy} refused to connect to {host}: {redact.truncated(answer, 100)}"
+            )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called when the proxy is connected."""

@@ -31,7 +31,11 @@ class TestTokens(_Common):
 
     @property
     def embedding_model_params(self) -> dict[str, Any]:
-        return {"base_url": os.environ["GATEWAY"], "api_key": "not-needed", "model": "text-embedding-3-small"}
+        return {
+            "base_url": os.environ["GATEWAY"],
+            "api_key": "not-needed",
+            "model": "text-embedding-3-small",
+        }
 
 
 class TestTexts(_Common):

@@ -10,7 +10,9 @@ from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 
 base = os.environ["GATEWAY"]
 openai = OpenAIEmbedding(api_base=base, api_key="not-needed", model="text-embedding-3-small")
-like = OpenAILikeEmbedding(api_base=base, api_key="not-needed", model_name="embed-v4", embed_batch_size=150)
+like = OpenAILikeEmbedding(
+    api_base=base, api_key="not-needed", model_name="embed-v4", embed_batch_size=150
+)
 texts = [f"text {number}" for number in range(150)]
 found = {
     "query": openai.get_query_embedding("text 0"),

@@ -12,7 +12,11 @@ gateway = os.environ["GATEWAY"]
 config = {
     "embedder": {
         "provider": "openai",
-        "config": {"model": "text-embedding-3-small", "openai_base_url": gateway, "api_key": "not-needed"},
+        "config": {
+            "model": "text-embedding-3-small",
+            "openai_base_url": gateway,
+            "api_key": "not-needed",
+        },
     },
     "llm": {
         "provider": "openai",

@@ -61,8 +61,12 @@ def test_a_repeated_request_is_answered_from_memory(ask: Ask, first: ScriptedUps
     assert len(first.requests) == 1
 
 
-def test_the_order_of_members_and_the_way_of_answering_make_no_difference(ask: Ask, first: ScriptedUpstream) -> None:
-    first.default = events(chunk({"content": "Hel"}), chunk({"content": "lo"}), chunk({}, "stop"), "[DONE]")
+def test_the_order_of_members_and_the_way_of_answering_make_no_difference(
+    ask: Ask, first: ScriptedUpstream
+) -> None:
+    first.default = events(
+        chunk({"content": "Hel"}), chunk({"content": "lo"}), chunk({}, "stop"), "[DONE]"
+    )
     client = ask()
     client.chat(stream=True, temperature=0, seed=1)
     hit = client.chat(seed=1, temperature=0)
@@ -74,7 +78,9 @@ def test_the_order_of_members_and_the_way_of_answering_make_no_difference(ask: A
 
 
 @pytest.mark.parametrize("change", [{"temperature": 0.5}, {"model": "m", "user": "u"}, {"n": 1}])
-def test_another_request_is_asked(ask: Ask, first: ScriptedUpstream, change: dict[str, object]) -> None:
+def test_another_request_is_asked(
+    ask: Ask, first: ScriptedUpstream, change: dict[str, object]
+) -> None:
     client = ask()
     client.chat()
     assert client.chat(**change).headers["x-llms-cache"] == "miss"
@@ -114,7 +120,9 @@ def test_callers_do_not_share_answers(ask: Ask, first: ScriptedUpstream) -> None
     assert client.chat({"authorization": f"Bearer {ANNA}"}).headers["x-llms-cache"] == "hit"
 
 
-def test_equal_requests_at_the_same_time_share_one_answer(ask: Ask, first: ScriptedUpstream) -> None:
+def test_equal_requests_at_the_same_time_share_one_answer(
+    ask: Ask, first: ScriptedUpstream
+) -> None:
     goes_on = threading.Event()
     answer = completion("Once")
     first.default = Reply(Wait(goes_on), answer)
@@ -161,7 +169,9 @@ def test_a_form_is_never_answered_from_memory(served: Serve, first: ScriptedUpst
     for text in ("one", "two"):
         first.default = json_body({"text": text})
         files = {"file": ("a.wav", text.encode())}
-        response = httpx.post(f"{gateway.base_url}/audio/transcriptions", data={"model": "m"}, files=files)
+        response = httpx.post(
+            f"{gateway.base_url}/audio/transcriptions", data={"model": "m"}, files=files
+        )
         assert response.json() == {"text": text}
 
 
@@ -169,12 +179,16 @@ def test_sound_is_sent_on_and_not_kept(served: Serve, first: ScriptedUpstream) -
     gateway = served(first_alone(first), f"{NO_RETRIES}\n{CACHE}")
     for sound in (b"one", b"two"):
         first.default = Reply(Status(200, {"content-type": "audio/mpeg"}), Body(sound))
-        response = httpx.post(f"{gateway.base_url}/audio/speech", json={"model": "m", "input": "Hello"})
+        response = httpx.post(
+            f"{gateway.base_url}/audio/speech", json={"model": "m", "input": "Hello"}
+        )
         assert response.content == sound
         assert response.headers["content-type"] == "audio/mpeg"
 
 
-def test_an_image_is_answered_from_memory_whole_and_streamed(served: Serve, first: ScriptedUpstream) -> None:
+def test_an_image_is_answered_from_memory_whole_and_streamed(
+    served: Serve, first: ScriptedUpstream
+) -> None:
     gateway = served(first_alone(first), f"{NO_RETRIES}\n{CACHE}")
     first.default = json_body({"data": [{"b64_json": "QUFB"}]})
     for stream in (False, True):
@@ -187,7 +201,9 @@ def test_an_image_is_answered_from_memory_whole_and_streamed(served: Serve, firs
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_number_of_any_size_is_not_cached_and_fails_nothing(ask: Ask, first: ScriptedUpstream, stream: bool) -> None:
+def test_a_number_of_any_size_is_not_cached_and_fails_nothing(
+    ask: Ask, first: ScriptedUpstream, stream: bool
+) -> None:
     client = ask()
     body = b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": %b, "metadata": 1e999}'
     # Read by its shape, because the scripted provider would not read the number.
@@ -199,7 +215,10 @@ def test_a_number_of_any_size_is_not_cached_and_fails_nothing(ask: Ask, first: S
 
 
 def test_a_stream_that_cannot_be_joined_is_not_cached(ask: Ask, first: ScriptedUpstream) -> None:
-    text = json.dumps(chunk({"role": "assistant", "content": "Hello!"})).removesuffix("}") + ', "odd": 1e999}'
+    text = (
+        json.dumps(chunk({"role": "assistant", "content": "Hello!"})).removesuffix("}")
+        + ', "odd": 1e999}'
+    )
     first.default = events(text, chunk({}, "stop"), "[DONE]")
     client = ask()
     assert [client.chat(stream=True).headers["x-llms-cache"] for _ in range(2)] == ["miss", "miss"]

@@ -43,7 +43,12 @@ CONFIG = {
             "models": {"kimi-k2": "k2", "spare": "spare-1"},
             "default_pricing": {"input": "0", "output": "0"},
         },
-        "off": {"type": "OpenAiProvider", "base_url": "http://localhost:4", "enabled": False, "models": {"x": "x"}},
+        "off": {
+            "type": "OpenAiProvider",
+            "base_url": "http://localhost:4",
+            "enabled": False,
+            "models": {"x": "x"},
+        },
     }
 }
 
@@ -56,13 +61,17 @@ def llms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Llms:
     (tmp_path / "llms.json").write_text(json.dumps(CONFIG))
 
     def run(*arguments: str, stdin: str = "") -> Result:
-        return CliRunner().invoke(main, arguments, input=stdin, prog_name="llms", catch_exceptions=False)
+        return CliRunner().invoke(
+            main, arguments, input=stdin, prog_name="llms", catch_exceptions=False
+        )
 
     return run
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT)
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT
+    )
 
 
 def test_help_lists_built_in_commands_and_those_of_plugins(llms: Llms, tmp_path: Path) -> None:
@@ -108,7 +117,10 @@ def test_only_serve_imports_the_server(tmp_path: Path) -> None:
 def test_the_version(llms: Llms, tmp_path: Path) -> None:
     """`python -m llms_core` is `llms`."""
     assert llms("--version").output == f"llms, version {__version__}\n"
-    assert python("-m", "llms_core", "--version", cwd=tmp_path).stdout == f"llms, version {__version__}\n"
+    assert (
+        python("-m", "llms_core", "--version", cwd=tmp_path).stdout
+        == f"llms, version {__version__}\n"
+    )
 
 
 def test_ls_shows_providers_in_order_with_state_and_models(llms: Llms) -> None:
@@ -130,7 +142,10 @@ def test_ls_shows_providers_in_order_with_state_and_models(llms: Llms) -> None:
 
 
 def test_ls_of_a_provider(llms: Llms) -> None:
-    assert llms("ls", "second").output == "second: not enabled: no key: set NO_SUCH_KEY\n  kimi-k2  kimi\n"
+    assert (
+        llms("ls", "second").output
+        == "second: not enabled: no key: set NO_SUCH_KEY\n  kimi-k2  kimi\n"
+    )
     result = llms("ls", "forth")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "llms: unknown provider 'forth' (similar: first)\n"
@@ -144,7 +159,9 @@ def test_ls_marks_demo_models(llms: Llms, tmp_path: Path) -> None:
         "name='toy', adapter=OpenAICompatible, title='', base_url='http://localhost:1', needs_key=False, demo=True)]\n"
     )
     (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["demo.py"]')
-    (tmp_path / "llms.json").write_text('{"providers": {"toy": {"type": "toy", "all_models": true}}}')
+    (tmp_path / "llms.json").write_text(
+        '{"providers": {"toy": {"type": "toy", "all_models": true}}}'
+    )
     output = llms("ls").output
     assert "toy: enabled  (demo model: for trying things out, not for work)\n" in output
     assert "and the models that the provider lists itself" in output
@@ -164,23 +181,39 @@ def test_ls_as_json(llms: Llms) -> None:
 
 def test_no_command_shows_a_key(llms: Llms) -> None:
     """SR-066, K-05."""
-    for arguments in (["ls"], ["ls", "--json"], ["route", "kimi-k2", "--explain"], ["config", "check"], ["plugins"]):
+    for arguments in (
+        ["ls"],
+        ["ls", "--json"],
+        ["route", "kimi-k2", "--explain"],
+        ["config", "check"],
+        ["plugins"],
+    ):
         assert "secret-" not in llms(*arguments).output
 
 
 def test_plugins_are_listed_with_their_state(llms: Llms, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("1 / 0")
-    (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]\ndisabled = ["ollama", "no-such-plugin"]')
+    (tmp_path / "plugins.toml").write_text(
+        '[plugins]\nload = ["bad.py"]\ndisabled = ["ollama", "no-such-plugin"]'
+    )
     result = llms("plugins")
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT"]
-    assert ["ollama", "llms-providers", __version__, "disabled", "0", "ms"] in [line.split() for line in lines]
-    assert f"bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero ({tmp_path}/bad.py:1)" in lines
+    assert ["ollama", "llms-providers", __version__, "disabled", "0", "ms"] in [
+        line.split() for line in lines
+    ]
+    assert (
+        f"bad: plugin 'bad' of bad.py: ZeroDivisionError: division by zero ({tmp_path}/bad.py:1)"
+        in lines
+    )
     assert "ollama: listed in [plugins] disabled" in lines
     assert "openai: provides openai-compatible, llms_default_config" in lines
     assert "'no-such-plugin' is installed" in result.stderr
     rows = {row["name"]: row for row in json.loads(llms("plugins", "--json").stdout)}
-    assert (rows["bad"]["state"], rows["openai"]["provides"][0]) == ("quarantined", "openai-compatible")
+    assert (rows["bad"]["state"], rows["openai"]["provides"][0]) == (
+        "quarantined",
+        "openai-compatible",
+    )
 
 
 def test_the_list_of_plugins_tells_whether_middleware_is_in_use(llms: Llms, tmp_path: Path) -> None:
@@ -193,7 +226,10 @@ def test_the_list_of_plugins_tells_whether_middleware_is_in_use(llms: Llms, tmp_
 def test_route_shows_candidates_in_order_and_refusals(llms: Llms) -> None:
     """SR-070, SR-071, SR-079."""
     result = llms("route", "kimi-k2")
-    assert result.output == "1. first: moonshotai/kimi-k2\n2. third: k2\n-  second: no key: set NO_SUCH_KEY\n"
+    assert (
+        result.output
+        == "1. first: moonshotai/kimi-k2\n2. third: k2\n-  second: no key: set NO_SUCH_KEY\n"
+    )
     explained = llms("route", "kimi-k2", "--explain").output
     assert explained == result.output + "-  off: disabled in llms.json\n"
     assert json.loads(llms("route", "kimi-k2", "--json").output) == {
@@ -229,14 +265,19 @@ def test_route_shows_what_plugins_do(llms: Llms, tmp_path: Path) -> None:
 
 def test_route_includes_fallbacks(llms: Llms, tmp_path: Path) -> None:
     (tmp_path / "plugins.toml").write_text('[routing]\nfallbacks = { own = ["spare"] }')
-    assert llms("route", "own").output == "1. first: own\n2. third: spare-1 (as the fallback spare)\n"
+    assert (
+        llms("route", "own").output == "1. first: own\n2. third: spare-1 (as the fallback spare)\n"
+    )
 
 
 def test_route_of_an_unknown_model(llms: Llms) -> None:
     """SR-061: the message, with similar models and where to look."""
     result = llms("route", "kimi-k3")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "llms: Model 'kimi-k3' not found in any enabled provider\nSimilar models: kimi-k2\n"
+    assert (
+        result.stderr
+        == "llms: Model 'kimi-k3' not found in any enabled provider\nSimilar models: kimi-k2\n"
+    )
 
 
 def test_config_check(llms: Llms, tmp_path: Path) -> None:
@@ -244,7 +285,10 @@ def test_config_check(llms: Llms, tmp_path: Path) -> None:
     result = llms("config", "check")
     assert result.exit_code == 0
     assert result.stdout.endswith("llms.json: ok, 2 of 4 providers enabled\n")
-    assert result.stderr == "warning: llms.json:1: providers.second: left out: no key: set NO_SUCH_KEY\n"
+    assert (
+        result.stderr
+        == "warning: llms.json:1: providers.second: left out: no key: set NO_SUCH_KEY\n"
+    )
     (tmp_path / "other.json").write_text('{"providers": {}, "provider": {}}')
     assert llms("config", "check", "--config", "other.json").exit_code == 0
     strict = llms("--config", "other.json", "config", "check", "--strict")
@@ -339,5 +383,8 @@ def test_output_that_cannot_be_written(line: CommandLine, unbuffered: str) -> No
     """On a full disk; a pipe whose reader leaves ends a command without a word."""
     line.env["PYTHONUNBUFFERED"] = unbuffered
     done = line.shell("llms config schema > /dev/full")
-    assert (done.returncode, done.stderr) == (1, "llms: the output cannot be written: No space left on device\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "llms: the output cannot be written: No space left on device\n",
+    )
     assert line.shell("set +o pipefail; llms config schema | head -c 1").stderr == ""

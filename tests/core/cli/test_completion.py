@@ -25,7 +25,12 @@ pytestmark = pytest.mark.slow  # real processes
 
 CONFIG: dict[str, Any] = {
     "providers": {
-        "groq": {"type": "OpenAiProvider", "base_url": "http://localhost:1", "api_key": "sk-x", "models": {}},
+        "groq": {
+            "type": "OpenAiProvider",
+            "base_url": "http://localhost:1",
+            "api_key": "sk-x",
+            "models": {},
+        },
         "off": {
             "type": "OpenAiProvider",
             "base_url": "http://localhost:1",
@@ -61,9 +66,19 @@ def shell(line: CommandLine) -> CommandLine:
 
 def completed(line: CommandLine, text: str, word: str = "", **env: str) -> list[str]:
     """What the script for bash gets for a line that ends at the cursor."""
-    asking = {"_LLMS_COMPLETE": "bash_complete", "COMP_LINE": text, "COMP_WORD": word, "COMP_WORDBREAKS": WORDBREAKS}
+    asking = {
+        "_LLMS_COMPLETE": "bash_complete",
+        "COMP_LINE": text,
+        "COMP_WORD": word,
+        "COMP_WORDBREAKS": WORDBREAKS,
+    }
     done = subprocess.run(
-        ["llms"], cwd=line.folder, env={**line.env, **asking, **env}, capture_output=True, text=True, timeout=TIMEOUT
+        ["llms"],
+        cwd=line.folder,
+        env={**line.env, **asking, **env},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return [each.removeprefix("plain,") for each in done.stdout.splitlines() if each]
@@ -104,7 +119,9 @@ def completed(line: CommandLine, text: str, word: str = "", **env: str) -> list[
         ("llms -m nothing", []),
     ],
 )
-def test_the_word_at_the_cursor_is_completed(shell: CommandLine, text: str, expected: list[str]) -> None:
+def test_the_word_at_the_cursor_is_completed(
+    shell: CommandLine, text: str, expected: list[str]
+) -> None:
     assert completed(shell, text) == expected
 
 
@@ -134,7 +151,9 @@ def test_a_changed_file_counts_at_once(shell: CommandLine) -> None:
 
 
 def test_the_named_file_counts(shell: CommandLine) -> None:
-    (shell.folder / "other.json").write_text(json.dumps({"providers": {"mine": {"type": "ollama"}}}), "utf-8")
+    (shell.folder / "other.json").write_text(
+        json.dumps({"providers": {"mine": {"type": "ollama"}}}), "utf-8"
+    )
     assert completed(shell, "llms --config other.json ls ") == ["mine"]
     assert completed(shell, "llms ls --config other.json ") == ["mine"]
     assert completed(shell, "llms ls ") == ["groq", "off", "keyed"]
@@ -142,7 +161,12 @@ def test_the_named_file_counts(shell: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("llms.json", "{"), ("plugins.toml", "[plugin"), (".env", "nonsense"), ("completion.json", "[1]")],
+    [
+        ("llms.json", "{"),
+        ("plugins.toml", "[plugin"),
+        (".env", "nonsense"),
+        ("completion.json", "[1]"),
+    ],
 )
 def test_an_invalid_file_disturbs_nobody(shell: CommandLine, name: str, text: str) -> None:
     """What is said about it would be in the middle of the line that the user types."""
@@ -152,7 +176,21 @@ def test_an_invalid_file_disturbs_nobody(shell: CommandLine, name: str, text: st
 
 def test_names_that_a_shell_would_run_are_not_completed(shell: CommandLine) -> None:
     """A file in the current folder may be somebody else's."""
-    hostile = ["$(touch x)", "a;b", "a b", "`id`", "a\nplain,b", "\x1b[2J", "a'b", 'a"b', "a|b", "*", "~", "a\\b", "#a"]
+    hostile = [
+        "$(touch x)",
+        "a;b",
+        "a b",
+        "`id`",
+        "a\nplain,b",
+        "\x1b[2J",
+        "a'b",
+        'a"b',
+        "a|b",
+        "*",
+        "~",
+        "a\\b",
+        "#a",
+    ]
     block = {
         "type": "OpenAiProvider",
         "base_url": "http://localhost:1",
@@ -187,9 +225,17 @@ def test_nothing_is_loaded_that_takes_long(shell: CommandLine) -> None:
         "slow = {'llms_core.startup', 'llms_core.plugins.loading', 'llms_providers', 'asyncio'}\n"
         "print(sorted(slow & sys.modules.keys()))"
     )
-    asking = {"_LLMS_COMPLETE": "bash_complete", "COMP_LINE": "llms -m ki", "COMP_WORDBREAKS": WORDBREAKS}
+    asking = {
+        "_LLMS_COMPLETE": "bash_complete",
+        "COMP_LINE": "llms -m ki",
+        "COMP_WORDBREAKS": WORDBREAKS,
+    }
     done = subprocess.run(
-        [sys.executable, "-c", program], env={**shell.env, **asking}, cwd=shell.folder, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        env={**shell.env, **asking},
+        cwd=shell.folder,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout == "plain,kimi-k2\n[]\n"
 
@@ -249,7 +295,9 @@ def interactive(shell: CommandLine, name: str) -> Iterator[pexpect.spawn[str]]:
         ("llms -m gpt-oss:120b --usa", "llms -m gpt-oss:120b --usage"),
     ],
 )
-def test_a_shell_completes_the_line(shell: CommandLine, name: str, typed: str, expected: str) -> None:
+def test_a_shell_completes_the_line(
+    shell: CommandLine, name: str, typed: str, expected: str
+) -> None:
     """As the user types it."""
     with interactive(shell, name) as child:
         child.send(f"{typed}\t")

@@ -12,7 +12,11 @@ from click.testing import CliRunner, Result
 
 from llms_core.cli import main
 
-MINE: dict[str, Any] = {"type": "openai-compatible", "base_url": "http://localhost:1/v1", "models": ["mine-1"]}
+MINE: dict[str, Any] = {
+    "type": "openai-compatible",
+    "base_url": "http://localhost:1/v1",
+    "models": ["mine-1"],
+}
 
 Check = Callable[..., Result]
 
@@ -27,7 +31,9 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         config = {"providers": providers or {"mine": MINE}}
         Path("llms.json").write_text(json.dumps(config, indent=2), "utf-8")
         Path("plugins.toml").write_text(plugins, "utf-8")
-        return CliRunner().invoke(main, ["config", "check", *arguments], prog_name="llms", catch_exceptions=False)
+        return CliRunner().invoke(
+            main, ["config", "check", *arguments], prog_name="llms", catch_exceptions=False
+        )
 
     return run
 
@@ -153,7 +159,9 @@ def test_what_keeps_the_server_from_starting(check: Check, plugins: str, message
         ),
     ],
 )
-def test_what_looks_like_a_mistake_in_plugins_toml(check: Check, plugins: str, message: str) -> None:
+def test_what_looks_like_a_mistake_in_plugins_toml(
+    check: Check, plugins: str, message: str
+) -> None:
     """It does not keep the server from starting."""
     result = check({}, plugins)
     assert result.exit_code == 0
@@ -163,11 +171,16 @@ def test_what_looks_like_a_mistake_in_plugins_toml(check: Check, plugins: str, m
 def test_a_fallback_to_a_disabled_provider(check: Check) -> None:
     off = {**MINE, "enabled": False, "models": ["other"]}
     result = check({"mine": MINE, "off": off}, "[routing.fallbacks]\nmine-1 = ['other']")
-    assert "no enabled provider has the model 'other' (off has it, but is not enabled)" in result.stderr
+    assert (
+        "no enabled provider has the model 'other' (off has it, but is not enabled)"
+        in result.stderr
+    )
 
 
 def test_a_fallback_may_be_a_model_that_a_provider_lists(check: Check) -> None:
-    result = check({"mine": {**MINE, "all_models": True}}, "[routing.fallbacks]\nmine-1 = ['other']")
+    result = check(
+        {"mine": {**MINE, "all_models": True}}, "[routing.fallbacks]\nmine-1 = ['other']"
+    )
     assert result.stderr == ""
 
 
@@ -215,7 +228,9 @@ def test_a_fallback_may_be_a_model_that_a_provider_lists(check: Check) -> None:
         ),
     ],
 )
-def test_what_looks_like_a_mistake_in_a_provider(check: Check, block: dict[str, Any], message: str) -> None:
+def test_what_looks_like_a_mistake_in_a_provider(
+    check: Check, block: dict[str, Any], message: str
+) -> None:
     result = check({"mine": block})
     assert result.exit_code == 0
     assert f"warning: {message}\n" in result.stderr
@@ -252,7 +267,9 @@ def test_what_looks_like_a_mistake_in_a_provider(check: Check, block: dict[str, 
         ),
     ],
 )
-def test_a_provider_that_keeps_the_server_from_starting(check: Check, block: dict[str, Any], message: str) -> None:
+def test_a_provider_that_keeps_the_server_from_starting(
+    check: Check, block: dict[str, Any], message: str
+) -> None:
     result = check({"mine": block})
     assert result.exit_code == 2
     assert message in result.stderr
@@ -261,7 +278,9 @@ def test_a_provider_that_keeps_the_server_from_starting(check: Check, block: dic
 def test_no_provider_is_enabled(check: Check) -> None:
     result = check({"mine": {**MINE, "enabled": False}})
     assert result.exit_code == 0
-    assert result.stderr == ("warning: no provider is enabled, so that every request fails: `llms add` sets one up\n")
+    assert result.stderr == (
+        "warning: no provider is enabled, so that every request fails: `llms add` sets one up\n"
+    )
 
 
 def test_a_key_that_no_file_uses(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

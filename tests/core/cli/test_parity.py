@@ -19,7 +19,11 @@ from tests.core.cli.ask.test_requests import PDF, PNG, WAV, provider_of
 pytestmark = pytest.mark.slow  # real processes
 
 VERSIONS = (2, 3, 4)
-TEMPLATE = {"model": "m", "temperature": 0.5, "messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]}
+TEMPLATE = {
+    "model": "m",
+    "temperature": 0.5,
+    "messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}],
+}
 
 
 def template_of(kind: str, part: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +37,10 @@ DEFAULTS = {
     "image": template_of("image_url", {"image_url": {"url": ""}}),
     "audio": template_of("input_audio", {"input_audio": {"data": "", "format": "mp3"}}),
     "file": template_of("file", {"file": {"filename": "", "file_data": ""}}),
-    "check": {"messages": [{"role": "user", "content": [{"type": "text", "text": "1+1="}]}], "max_tokens": 9},
+    "check": {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "1+1="}]}],
+        "max_tokens": 9,
+    },
 }
 
 
@@ -52,7 +59,9 @@ def config_of(version: int, upstream: ScriptedUpstream) -> dict[str, Any]:
 
 
 @pytest.fixture(params=VERSIONS, ids=[f"v{version}" for version in VERSIONS])
-def llms(request: pytest.FixtureRequest, line: CommandLine, upstream: ScriptedUpstream) -> CommandLine:
+def llms(
+    request: pytest.FixtureRequest, line: CommandLine, upstream: ScriptedUpstream
+) -> CommandLine:
     """A user with a file of each version in turn, and some files to send."""
     line.configure(config_of(request.param, upstream))
     for name, data in {"a.png": PNG, "a.wav": WAV, "a.pdf": PDF}.items():
@@ -83,20 +92,29 @@ class Asked(NamedTuple):
 
 
 ASKED = {
-    "all words are the prompt": Asked("llms tell me a joke", lambda sent: said(sent) == "tell me a joke"),
+    "all words are the prompt": Asked(
+        "llms tell me a joke", lambda sent: said(sent) == "tell me a joke"
+    ),
     "model": Asked("llms -m m Hi", lambda sent: sent["model"] == "up-m"),
     "model, long": Asked("llms --model m Hi", lambda sent: sent["model"] == "up-m"),
     "system prompt": Asked(
-        "llms -s 'Be brief' Hi", lambda sent: sent["messages"][0] == {"role": "system", "content": "Be brief"}
+        "llms -s 'Be brief' Hi",
+        lambda sent: sent["messages"][0] == {"role": "system", "content": "Be brief"},
     ),
-    "image": Asked("llms --image a.png 'Which breed?'", lambda sent: types(sent) == ["image_url", "text"]),
+    "image": Asked(
+        "llms --image a.png 'Which breed?'", lambda sent: types(sent) == ["image_url", "text"]
+    ),
     "audio": Asked("llms --audio a.wav Who", lambda sent: types(sent) == ["input_audio", "text"]),
     "file": Asked("llms --file a.pdf Sum", lambda sent: types(sent) == ["file", "text"]),
     "image as a data URI": Asked(
         "llms --image data:image/png;base64,iVBORw0KGgoAAAAA Hi".replace(";", "\\;"),
-        lambda sent: sent["messages"][-1]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,iVBOR"),
+        lambda sent: sent["messages"][-1]["content"][0]["image_url"]["url"].startswith(
+            "data:image/png;base64,iVBOR"
+        ),
     ),
-    "chat request": Asked("llms --chat request.json", lambda sent: (said(sent), sent["seed"]) == ("Before", 7)),
+    "chat request": Asked(
+        "llms --chat request.json", lambda sent: (said(sent), sent["seed"]) == ("Before", 7)
+    ),
     "chat request with another prompt": Asked(
         "llms --chat request.json After", lambda sent: (said(sent), sent["seed"]) == ("After", 7)
     ),
@@ -106,14 +124,26 @@ ASKED = {
     "typed arguments": Asked(
         'llms Hi --args "temperature=0.7&max_completion_tokens=50&store=true&stop=a,b"',
         lambda sent: (
-            {"temperature": 0.7, "max_completion_tokens": 50, "store": True, "stop": ["a", "b"]}.items() <= sent.items()
+            {
+                "temperature": 0.7,
+                "max_completion_tokens": 50,
+                "store": True,
+                "stop": ["a", "b"],
+            }.items()
+            <= sent.items()
         ),
     ),
     "template for text": Asked("llms Hi", lambda sent: sent["temperature"] == 0.5),
-    "template for images": Asked("llms --image a.png", lambda sent: said(sent) == "Template of image_url"),
-    "template for audio": Asked("llms --audio a.wav", lambda sent: said(sent) == "Template of input_audio"),
+    "template for images": Asked(
+        "llms --image a.png", lambda sent: said(sent) == "Template of image_url"
+    ),
+    "template for audio": Asked(
+        "llms --audio a.wav", lambda sent: said(sent) == "Template of input_audio"
+    ),
     "template for files": Asked("llms --file a.pdf", lambda sent: said(sent) == "Template of file"),
-    "the file may be named": Asked('llms --config "$LLMS_HOME/llms.json" Hi', lambda sent: said(sent) == "Hi"),
+    "the file may be named": Asked(
+        'llms --config "$LLMS_HOME/llms.json" Hi', lambda sent: said(sent) == "Hi"
+    ),
     "check": Asked("llms --check first", lambda sent: said(sent) == "1+1="),
     "check of models": Asked("llms --check first m", lambda sent: said(sent) == "1+1="),
 }
@@ -153,8 +183,12 @@ SHOWN = {
     "init": Shown("llms --init", "exists already and stays as it is"),
     "verbose": Shown("llms --verbose Hi", "Hello!\n", "request: "),
     "verbose by a variable": Shown("VERBOSE=1 llms Hi", "Hello!\n", "request: "),
-    "prefix of the log": Shown("llms --logprefix '>> ' -m nope Hi", "", ">> llms: Model 'nope' not found", 1),
-    "status 1 on failure": Shown("llms -m nope Hi", "", "Model 'nope' not found in any enabled provider", 1),
+    "prefix of the log": Shown(
+        "llms --logprefix '>> ' -m nope Hi", "", ">> llms: Model 'nope' not found", 1
+    ),
+    "status 1 on failure": Shown(
+        "llms -m nope Hi", "", "Model 'nope' not found in any enabled provider", 1
+    ),
     "an unknown provider": Shown("llms --enable nobody", "", "unknown provider 'nobody'", 1),
     # llms.py's folder with the user interface: there is none here.
     "root": Shown("llms --root /tmp Hi", "", "No such option '--root'", 2),
@@ -218,5 +252,9 @@ def comparable(request: Any) -> Any:
         content = message["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         messages.append((message["role"], [part.get("text", part["type"]) for part in parts]))
-    rest = {name: value for name, value in request.items() if name not in ("messages", "stream", "stream_options")}
+    rest = {
+        name: value
+        for name, value in request.items()
+        if name not in ("messages", "stream", "stream_options")
+    }
     return messages, rest

@@ -39,7 +39,9 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_the_schema_is_up_to_date() -> None:
-    assert (ROOT / "llms_providers" / "plugins.schema.json").read_text("utf-8") == plugins_schema.rendered(), (
+    assert (ROOT / "llms_providers" / "plugins.schema.json").read_text(
+        "utf-8"
+    ) == plugins_schema.rendered(), (
         "python -m llms_core.cli.reference.plugins_schema > llms_providers/plugins.schema.json"
     )
 
@@ -81,7 +83,9 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
     def run(file: str, text: str) -> Result:
         (tmp_path / file).write_text(text, "utf-8")
-        return CliRunner().invoke(main, ["config", "check", "--strict"], prog_name="llms", catch_exceptions=False)
+        return CliRunner().invoke(
+            main, ["config", "check", "--strict"], prog_name="llms", catch_exceptions=False
+        )
 
     return run
 
@@ -95,7 +99,9 @@ def _first_block(language: str) -> str:
 
 
 @pytest.mark.parametrize("language", ["json", "toml"])
-def test_the_examples_of_both_files_are_accepted(check: Callable[[str, str], Result], language: str) -> None:
+def test_the_examples_of_both_files_are_accepted(
+    check: Callable[[str, str], Result], language: str
+) -> None:
     file = "llms.json" if language == "json" else "plugins.toml"
     for block in _blocks(language):
         result = check(file, block)
@@ -103,7 +109,9 @@ def test_the_examples_of_both_files_are_accepted(check: Callable[[str, str], Res
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
-def test_the_example_of_every_member_is_accepted(check: Callable[[str, str], Result], section: Section) -> None:
+def test_the_example_of_every_member_is_accepted(
+    check: Callable[[str, str], Result], section: Section
+) -> None:
     for text in section.examples():
         result = check(section.file, text)
         assert result.exit_code == 0, f"{text}\n{result.stderr}"
@@ -126,7 +134,9 @@ def test_the_examples_are_valid_by_the_schema(validator: jsonschema.Draft202012V
             validator.validate(tomllib.loads(text))
 
 
-def test_the_file_at_the_root_names_the_schema_and_is_valid(validator: jsonschema.Draft202012Validator) -> None:
+def test_the_file_at_the_root_names_the_schema_and_is_valid(
+    validator: jsonschema.Draft202012Validator,
+) -> None:
     text = (ROOT / "plugins.toml").read_text("utf-8")
     first_line = text.partition("\n")[0]
     named = ROOT / first_line.removeprefix("#:schema ")
@@ -149,7 +159,9 @@ def test_the_file_at_the_root_names_the_schema_and_is_valid(validator: jsonschem
         "plugin = 1",
     ],
 )
-def test_an_editor_marks_mistakes(validator: jsonschema.Draft202012Validator, tmp_path: Path, text: str) -> None:
+def test_an_editor_marks_mistakes(
+    validator: jsonschema.Draft202012Validator, tmp_path: Path, text: str
+) -> None:
     """The same ones that a start refuses."""
     assert not validator.is_valid(tomllib.loads(text))
     (tmp_path / "plugins.toml").write_text(text, "utf-8")
@@ -157,7 +169,9 @@ def test_an_editor_marks_mistakes(validator: jsonschema.Draft202012Validator, tm
         load_plugins(tmp_path / "plugins.toml")
 
 
-def test_settings_of_other_plugins_are_not_mistakes(validator: jsonschema.Draft202012Validator) -> None:
+def test_settings_of_other_plugins_are_not_mistakes(
+    validator: jsonschema.Draft202012Validator,
+) -> None:
     """The schema does not know which plugins are installed, and a plugin may have settings of the core's."""
     validator.validate({"plugin": {"mine": {"region": "north"}, "guard": {"fail": "open"}}})
 

@@ -24,7 +24,9 @@ PLUGINS = ("middleware", "auth", "observer")
 
 
 def llms(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)), prog_name="llms", catch_exceptions=False)
+    return CliRunner().invoke(
+        main, list(map(str, arguments)), prog_name="llms", catch_exceptions=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,9 @@ def projects(environment: Environment) -> dict[str, Path]:
 def running(environment: Environment, projects: dict[str, Path]) -> Iterator[dict[str, Running]]:
     """Each project's own tests, and mypy for both: slow, so they run concurrently."""
     with ExitStack() as ended:
-        started = {name: environment.start("pytest", "-q", cwd=folder) for name, folder in projects.items()}
+        started = {
+            name: environment.start("pytest", "-q", cwd=folder) for name, folder in projects.items()
+        }
         sources = [path for folder in projects.values() for path in folder.rglob("*.py")]
         started["mypy"] = environment.start("mypy", "--strict", *sources)
         for process in started.values():
@@ -58,7 +62,9 @@ def running(environment: Environment, projects: dict[str, Path]) -> Iterator[dic
 
 @pytest.mark.usefixtures("running")
 @pytest.mark.parametrize("name", KINDS)
-def test_ruff_reports_nothing(environment: Environment, projects: dict[str, Path], name: str) -> None:
+def test_ruff_reports_nothing(
+    environment: Environment, projects: dict[str, Path], name: str
+) -> None:
     folder = projects[name]
     assert len(list(folder.glob("*.py"))) == (2 if KINDS[name] else 1)
     for command in (("ruff", "check"), ("ruff", "format", "--check")):
@@ -98,7 +104,9 @@ def plugin_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", PLUGINS)
-def test_a_plugin_that_is_no_provider(plugin_environment: Environment, tmp_path: Path, kind: str) -> None:
+def test_a_plugin_that_is_no_provider(
+    plugin_environment: Environment, tmp_path: Path, kind: str
+) -> None:
     """Its own tests, ruff and mypy pass, and `llms plugins` lists it."""
     environment = plugin_environment
     folder = tmp_path / "project"
@@ -122,7 +130,12 @@ def test_a_plugin_that_is_no_provider(plugin_environment: Environment, tmp_path:
 
 def test_an_openai_compatible_plugin_is_short(tmp_path: Path) -> None:
     scaffold.create("acme", folder=tmp_path)
-    assert len([line for line in (tmp_path / "llms_provider_acme.py").read_text().splitlines() if line]) < 15
+    assert (
+        len(
+            [line for line in (tmp_path / "llms_provider_acme.py").read_text().splitlines() if line]
+        )
+        < 15
+    )
 
 
 def test_the_project(tmp_path: Path) -> None:
@@ -131,16 +144,23 @@ def test_the_project(tmp_path: Path) -> None:
     project = tmp_path / "new" / "project"
     toml: dict[str, Any] = tomllib.loads((project / "pyproject.toml").read_text())
     assert toml["project"]["name"] == "llms-provider-my-own-llm"
-    assert toml["project"]["entry-points"] == {"llms_core": {"my-own-llm": "llms_provider_my_own_llm"}}
+    assert toml["project"]["entry-points"] == {
+        "llms_core": {"my-own-llm": "llms_provider_my_own_llm"}
+    }
     assert toml["project"]["dependencies"] == ["llms-core>=0.1,<0.2", "msgspec>=0.20,<1"]
     assert unsatisfied(toml["project"]["dependencies"], "0.2.0") == ">=0.1,<0.2"
     assert toml["project"]["optional-dependencies"]["test"][0] == "llms-core[testing]>=0.1,<0.2"
     texts = {path: path.read_text() for path in project.rglob("*") if path.is_file()}
     assert {path.name for path in texts} >= {"README.md", "LICENSE", ".gitignore", "tests.yml"}
     for path, text in texts.items():
-        assert "@" not in text.replace("@hookimpl", "").replace("@v", "").replace("@pytest", ""), path
+        assert "@" not in text.replace("@hookimpl", "").replace("@v", "").replace("@pytest", ""), (
+            path
+        )
         assert "$" not in text.replace("${{ matrix.python }}", ""), path
-    assert "class TestMyOwnLLM(ProviderConformance)" in texts[project / "tests/test_llms_provider_my_own_llm.py"]
+    assert (
+        "class TestMyOwnLLM(ProviderConformance)"
+        in texts[project / "tests/test_llms_provider_my_own_llm.py"]
+    )
 
 
 @pytest.mark.parametrize("name", ["acme", "llms-provider-acme", "LLMS-Provider-Acme", " acme "])
@@ -149,7 +169,22 @@ def test_the_prefix_is_optional(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-", "1st", "acme-", "-acme", ".acme", "a b", "../acme", "a/b", "acmé", "$name", "a\nb", "x" * 41]
+    "name",
+    [
+        "",
+        "-",
+        "1st",
+        "acme-",
+        "-acme",
+        ".acme",
+        "a b",
+        "../acme",
+        "a/b",
+        "acmé",
+        "$name",
+        "a\nb",
+        "x" * 41,
+    ],
 )
 def test_an_invalid_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exits with code 2 and writes nothing."""

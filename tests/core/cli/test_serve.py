@@ -45,10 +45,16 @@ def test_the_gateway_is_started(tmp_path: Path, arguments: list[str]) -> None:
     """SR-080, SR-081, SR-082: both forms of the command."""
     port = free_port()
     config = tmp_path / "other.json"
-    config.write_text(json.dumps({"providers": {"a": {"type": "OpenAiProvider", "base_url": "http://localhost:1"}}}))
+    config.write_text(
+        json.dumps(
+            {"providers": {"a": {"type": "OpenAiProvider", "base_url": "http://localhost:1"}}}
+        )
+    )
     command = [part.format(port=port, config=config) for part in arguments]
     environment = {**os.environ, "HOME": str(tmp_path)}
-    with subprocess.Popen([sys.executable, "-m", "llms_core", *command], cwd=tmp_path, env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "llms_core", *command], cwd=tmp_path, env=environment
+    ) as process:
         try:
             for _ in range(600):
                 if healthy(port):

@@ -23,7 +23,9 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "downloaded"
     folder.mkdir()
     (folder / "evil.py").write_text("from pathlib import Path\nPath('marker').touch()\n")
-    (folder / "plugins.toml").write_text('[plugins]\nload = ["evil.py"]\n[routing]\nstrategy = "ordered"\n')
+    (folder / "plugins.toml").write_text(
+        '[plugins]\nload = ["evil.py"]\n[routing]\nstrategy = "ordered"\n'
+    )
     return folder
 
 
@@ -38,7 +40,9 @@ def env(tmp_path: Path) -> dict[str, str]:
 def run(arguments: Sequence[str], folder: Path, env: dict[str, str]) -> str:
     """Run a command in a folder, and return what it writes to stderr."""
     command = [sys.executable, "-m", "llms_core", *arguments]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT)
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT
+    )
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -47,7 +51,9 @@ COMMANDS = [["--help"], ["ls"], ["plugins"], ["config", "check"]]
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_a_command_does_not_run_code_of_the_folder(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+def test_a_command_does_not_run_code_of_the_folder(
+    arguments: list[str], folder: Path, env: dict[str, str]
+) -> None:
     shown = run(arguments, folder, env)
     assert not (folder / "marker").exists()
     assert MESSAGE in shown
@@ -73,7 +79,9 @@ def test_the_users_own_folder_is_trusted(folder: Path, env: dict[str, str]) -> N
 def test_the_rest_of_the_file_is_used(folder: Path, env: dict[str, str]) -> None:
     (folder / "plugins.toml").write_text('[plugins]\ndisabled = ["ollama"]\nload = ["evil.py"]')
     command = [sys.executable, "-m", "llms_core", "plugins"]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT)
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT
+    )
     assert "ollama: listed in [plugins] disabled" in done.stdout
 
 
@@ -82,7 +90,9 @@ class Serving:
 
     def __init__(self, folder: Path, env: dict[str, str], arguments: Sequence[str]):
         command = [sys.executable, "-m", "llms_core", *arguments, "serve", "--port", "0"]
-        self._process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True
+        )
 
     def log_when_ready(self) -> str:
         """Wait until the server listens, and return its log."""

@@ -26,10 +26,14 @@ def line(line: CommandLine) -> CommandLine:
     """A command line whose ledger has four requests: two of Ada's today, one of Bob's a week ago, and a refused one."""
     book = PriceBook(line.home)
     book.is_loaded = True
-    failed = attempt(kind=ErrorKind.RATE_LIMIT, status=429, usage=None, at_fault="provider", message="slow down")
+    failed = attempt(
+        kind=ErrorKind.RATE_LIMIT, status=429, usage=None, at_fault="provider", message="slow down"
+    )
     records = [
         record(caller="ada", started=NOW, request_id="ab" * 12, tags=("nightly",)),
-        record(failed, attempt(provider="two", cost=None, cost_source=None), caller="ada", started=NOW),
+        record(
+            failed, attempt(provider="two", cost=None, cost_source=None), caller="ada", started=NOW
+        ),
         record(attempt(model="other"), caller="=bob()", started=NOW - 7 * DAY),
         refused(started=NOW, model="misspelt"),
     ]
@@ -49,7 +53,16 @@ def rows_of(line: CommandLine, *arguments: str) -> list[dict[str, Any]]:
 def test_a_table_has_totals_and_says_what_is_missing(line: CommandLine) -> None:
     finished = line.run("usage")
     lines = finished.stdout.splitlines()
-    assert lines[0].split() == ["model", "requests", "failed", "input", "cached", "output", "cost", "unpriced"]
+    assert lines[0].split() == [
+        "model",
+        "requests",
+        "failed",
+        "input",
+        "cached",
+        "output",
+        "cost",
+        "unpriced",
+    ]
     assert [text.split() for text in lines[1:]] == [
         ["m", "2", "0", "200", "0", "40", "$0.500000", "1"],
         ["other", "1", "0", "100", "0", "20", "$0.500000", "0"],
@@ -70,9 +83,13 @@ def test_a_table_has_totals_and_says_what_is_missing(line: CommandLine) -> None:
         (["--until", "yesterday"], {("other",): 1}),
     ],
 )
-def test_groups_and_periods(line: CommandLine, arguments: list[str], expected: dict[tuple[str, ...], int]) -> None:
+def test_groups_and_periods(
+    line: CommandLine, arguments: list[str], expected: dict[tuple[str, ...], int]
+) -> None:
     names = [value for name, value in pairwise(arguments) if name == "--by"] or ["model"]
-    found = {tuple(row[name] for name in names): row["requests"] for row in rows_of(line, *arguments)}
+    found = {
+        tuple(row[name] for name in names): row["requests"] for row in rows_of(line, *arguments)
+    }
     assert found == expected
 
 
@@ -132,8 +149,19 @@ def test_the_beginning_of_an_id_is_enough(line: CommandLine) -> None:
 
 
 def test_prices_of_the_configuration(line: CommandLine) -> None:
-    block = {"type": "openai-compatible", "base_url": "http://localhost:1", "api_key": "k", "models": ["m", "free"]}
-    line.configure({"providers": {"mine": {**block, "pricing": {"m": {"input": 1, "output": 2, "cache_write": 3}}}}})
+    block = {
+        "type": "openai-compatible",
+        "base_url": "http://localhost:1",
+        "api_key": "k",
+        "models": ["m", "free"],
+    }
+    line.configure(
+        {
+            "providers": {
+                "mine": {**block, "pricing": {"m": {"input": 1, "output": 2, "cache_write": 3}}}
+            }
+        }
+    )
     shown = line.run("prices", "m").stdout
     assert "$3  per 1M tokens" in shown
     assert "llms.json" in shown

@@ -59,19 +59,38 @@ def native(spec: ProviderSpec, settings: ProviderSettings) -> HttpAdapter:
 def preset(name: str, base_url: str, key: str, *aliases: str, **more: Any) -> ProviderSpec:
     """Make the spec of an OpenAI-compatible provider."""
     return ProviderSpec(
-        name=name, title=name, adapter=OpenAICompatible, base_url=base_url, key_env=(key,), aliases=aliases, **more
+        name=name,
+        title=name,
+        adapter=OpenAICompatible,
+        base_url=base_url,
+        key_env=(key,),
+        aliases=aliases,
+        **more,
     )
 
 
 SPECS = (
     preset(
-        "groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "@ai-sdk/groq", capabilities=Capabilities(n=False)
+        "groq",
+        "https://api.groq.com/openai/v1",
+        "GROQ_API_KEY",
+        "@ai-sdk/groq",
+        capabilities=Capabilities(n=False),
     ),
     preset("codestral", "https://codestral.mistral.ai/v1", "CODESTRAL_API_KEY"),
     preset("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "@ai-sdk/openai"),
-    preset("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "@ai-sdk/anthropic-cli"),
-    preset("qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY", "alibaba"),
-    preset("zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", "z.ai", drop=frozenset({"metadata"})),
+    preset(
+        "anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "@ai-sdk/anthropic-cli"
+    ),
+    preset(
+        "qwen",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        "DASHSCOPE_API_KEY",
+        "alibaba",
+    ),
+    preset(
+        "zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", "z.ai", drop=frozenset({"metadata"})
+    ),
     preset("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
     preset("lmstudio", "http://localhost:1234/v1", "LMSTUDIO_API_KEY", needs_key=False),
     preset("openai-local", "http://localhost:8000/v1", "OPENAI_LOCAL_API_KEY", needs_key=False),
@@ -92,9 +111,15 @@ SPECS = (
         needs_key=False,
         aliases=("OllamaProvider",),
     ),
-    ProviderSpec(name="cloud", title="Cloud", adapter=native, needs_key=False, settings=CloudSettings),
-    ProviderSpec(name="broken", title="Broken", adapter=native, needs_key=False, settings=BrokenSettings),
-    ProviderSpec(name="demo", title="Demo", adapter=native, needs_key=False, models={"small": "small-135m"}),
+    ProviderSpec(
+        name="cloud", title="Cloud", adapter=native, needs_key=False, settings=CloudSettings
+    ),
+    ProviderSpec(
+        name="broken", title="Broken", adapter=native, needs_key=False, settings=BrokenSettings
+    ),
+    ProviderSpec(
+        name="demo", title="Demo", adapter=native, needs_key=False, models={"small": "small-135m"}
+    ),
 )
 
 
@@ -140,7 +165,9 @@ def reader(specs: Mapping[str, ProviderSpec]) -> Read:
 def block(reader: Read) -> Callable[..., Any]:
     """Reads one provider block; its id is `mine` by default."""
 
-    def read_block(members: Mapping[str, Any], id: str = "mine", *, v3: bool = False, **options: Any) -> Any:
+    def read_block(
+        members: Mapping[str, Any], id: str = "mine", *, v3: bool = False, **options: Any
+    ) -> Any:
         config: dict[str, Any] = {"providers": {id: members}}
         if v3:
             config["version"] = 3

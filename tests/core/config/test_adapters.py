@@ -23,7 +23,11 @@ HERE = "http://localhost:8001"
     [
         ({"type": "OpenAiProvider", "base_url": HERE}, "openai-compatible", f"{HERE}/v1"),
         ({"type": "OllamaProvider", "base_url": "http://gpu:11434"}, "ollama", "http://gpu:11434"),
-        ({"type": "GoogleProvider", "api_key": "k"}, "google", "https://generativelanguage.googleapis.com/v1beta"),
+        (
+            {"type": "GoogleProvider", "api_key": "k"},
+            "google",
+            "https://generativelanguage.googleapis.com/v1beta",
+        ),
         ({"type": "openai", "base_url": HERE}, "openai-compatible", f"{HERE}/v1"),
         ({"type": "openai-compatible", "base_url": HERE}, "openai-compatible", f"{HERE}/v1"),
         ({"type": "openai"}, "openai", "https://api.openai.com/v1"),
@@ -35,7 +39,9 @@ HERE = "http://localhost:8001"
         ({"type": "demo"}, "demo", ""),
     ],
 )
-def test_type_selects_the_adapter_and_the_url(block: Block, members: dict[str, Any], spec: str, base_url: str) -> None:
+def test_type_selects_the_adapter_and_the_url(
+    block: Block, members: dict[str, Any], spec: str, base_url: str
+) -> None:
     """K-03, SR-113: llms.py's types, the short name in its own tests, and any registered name or alias."""
     provider = block(members)
     assert (provider.spec.name, provider.settings.base_url) == (spec, base_url)
@@ -44,10 +50,15 @@ def test_type_selects_the_adapter_and_the_url(block: Block, members: dict[str, A
 def test_a_block_without_a_type_means_the_provider_of_its_name(block: Block) -> None:
     """K-03."""
     provider = block({"api_key": "k"}, "Groq")
-    assert (provider.spec.name, provider.settings.base_url) == ("groq", "https://api.groq.com/openai/v1")
+    assert (provider.spec.name, provider.settings.base_url) == (
+        "groq",
+        "https://api.groq.com/openai/v1",
+    )
 
 
-def test_types_of_llms_py_are_aliases_of_specs(block: Block, specs: Mapping[str, ProviderSpec]) -> None:
+def test_types_of_llms_py_are_aliases_of_specs(
+    block: Block, specs: Mapping[str, ProviderSpec]
+) -> None:
     """SR-115: which adapter handles Gemini's OpenAI-compatible endpoint is decided by the plugins alone."""
     members = {"type": "GoogleOpenAiProvider", "api_key": "k"}
     url = "https://generativelanguage.googleapis.com/v1beta"
@@ -63,8 +74,17 @@ def test_an_unknown_type_is_an_error_that_lists_the_known_ones(reader: Read, kin
     with pytest.raises(ConfigError) as caught:
         reader({"providers": {"mine": {"type": kind, "base_url": HERE}}})
     text = str(caught.value)
-    assert text.startswith(f"llms.json:4: providers.mine.type: unknown type '{kind}' of provider 'mine' (did you mean")
-    for name in ("OpenAiProvider", "OllamaProvider", "GoogleProvider", "GoogleOpenAiProvider", "groq", "qwen"):
+    assert text.startswith(
+        f"llms.json:4: providers.mine.type: unknown type '{kind}' of provider 'mine' (did you mean"
+    )
+    for name in (
+        "OpenAiProvider",
+        "OllamaProvider",
+        "GoogleProvider",
+        "GoogleOpenAiProvider",
+        "groq",
+        "qwen",
+    ):
         assert name in text
 
 
@@ -75,7 +95,9 @@ def test_an_unknown_type_is_accepted_in_a_disabled_block(block: Block) -> None:
 
 def test_a_block_of_an_unknown_name_needs_a_type(reader: Read) -> None:
     """K-03."""
-    with pytest.raises(ConfigError, match=r"providers\.groqq: `type` is missing.*did you mean 'groq'\?"):
+    with pytest.raises(
+        ConfigError, match=r"providers\.groqq: `type` is missing.*did you mean 'groq'\?"
+    ):
         reader({"providers": {"groqq": {"base_url": HERE}}})
 
 
@@ -90,7 +112,9 @@ def test_an_openai_compatible_block_uses_the_spec_of_the_provider_of_its_name(
 
 
 @pytest.mark.parametrize("id", ["google", "ollama", "cloud"])
-def test_an_openai_compatible_block_never_gets_another_kind_of_adapter(block: Block, id: str) -> None:
+def test_an_openai_compatible_block_never_gets_another_kind_of_adapter(
+    block: Block, id: str
+) -> None:
     """K-03: not even if a provider of its name has one."""
     assert block({"type": "OpenAiProvider", "base_url": HERE}, id).spec.name == "openai-compatible"
 
@@ -110,7 +134,10 @@ def test_an_openai_compatible_block_never_gets_another_kind_of_adapter(block: Bl
         ("https://api.example.com/V1.2/openai", "https://api.example.com/V1.2/openai"),
         ("https://api.example.com/v1/openai", "https://api.example.com/v1/openai"),
         ("https://api.example.com/api/v3", "https://api.example.com/api/v3"),
-        ("https://api.example.com/v1/account/gateway/compat", "https://api.example.com/v1/account/gateway/compat"),
+        (
+            "https://api.example.com/v1/account/gateway/compat",
+            "https://api.example.com/v1/account/gateway/compat",
+        ),
         ("https://api.example.com/compat", "https://api.example.com/compat/v1"),
         ("https://api.example.com/v1x", "https://api.example.com/v1x/v1"),
         ("https://api.example.com/my-v1", "https://api.example.com/my-v1/v1"),
@@ -119,27 +146,37 @@ def test_an_openai_compatible_block_never_gets_another_kind_of_adapter(block: Bl
         ("http://[::1]:8080", "http://[::1]:8080/v1"),
     ],
 )
-def test_v1_is_added_unless_there_is_a_version_in_the_path(block: Block, base_url: str, full: str) -> None:
+def test_v1_is_added_unless_there_is_a_version_in_the_path(
+    block: Block, base_url: str, full: str
+) -> None:
     """SR-114, K-04."""
     assert block({"type": "OpenAiProvider", "base_url": base_url}).settings.base_url == full
 
 
 def test_a_block_states_its_exact_path(block: Block) -> None:
     """K-04: no `/v1` is added to its base URL, and the list of models is beside the path."""
-    members = {"type": "openai-compatible", "base_url": f"{HERE}/inference/", "path": "/chat/completions"}
+    members = {
+        "type": "openai-compatible",
+        "base_url": f"{HERE}/inference/",
+        "path": "/chat/completions",
+    }
     settings = block(members).settings
     assert (settings.base_url, settings.path) == (f"{HERE}/inference", "/chat/completions")
     assert block({"type": "groq", "api_key": "k", "path": "/talk?x=1"}).settings.path == "/talk?x=1"
 
 
-@pytest.mark.parametrize("path", ["", "/", "talk", "//host/talk", "/a b", "/a#b", "https://x/talk", 5])
+@pytest.mark.parametrize(
+    "path", ["", "/", "talk", "//host/talk", "/a b", "/a#b", "https://x/talk", 5]
+)
 def test_an_invalid_path_is_rejected(block: Block, path: object) -> None:
     with pytest.raises(ConfigError) as caught:
         block({"type": "openai-compatible", "base_url": HERE, "path": path})
     assert caught.value.field == "providers.mine.path"
 
 
-def test_a_provider_with_a_protocol_of_its_own_has_no_path(block: Block, specs: Mapping[str, ProviderSpec]) -> None:
+def test_a_provider_with_a_protocol_of_its_own_has_no_path(
+    block: Block, specs: Mapping[str, ProviderSpec]
+) -> None:
     class Native:
         def __init__(self, spec: ProviderSpec, settings: ProviderSettings): ...
 
@@ -148,13 +185,20 @@ def test_a_provider_with_a_protocol_of_its_own_has_no_path(block: Block, specs: 
         block({"type": "ollama", "path": "/api/chat"}, specs={**specs, "ollama": native})
 
 
-def test_the_protocol_can_only_be_chosen_for_openais(block: Block, specs: Mapping[str, ProviderSpec]) -> None:
+def test_the_protocol_can_only_be_chosen_for_openais(
+    block: Block, specs: Mapping[str, ProviderSpec]
+) -> None:
     class Native:
         def __init__(self, spec: ProviderSpec, settings: ProviderSettings): ...
 
-    assert block({"type": "groq", "api_key": "k", "protocol": "responses"}).settings.protocol == "responses"
+    assert (
+        block({"type": "groq", "api_key": "k", "protocol": "responses"}).settings.protocol
+        == "responses"
+    )
     native = msgspec.structs.replace(specs["ollama"], adapter=Native)
-    with pytest.raises(ConfigError, match=r"providers\.mine\.protocol: 'ollama' has a protocol of its own"):
+    with pytest.raises(
+        ConfigError, match=r"providers\.mine\.protocol: 'ollama' has a protocol of its own"
+    ):
         block({"type": "ollama", "protocol": "responses"}, specs={**specs, "ollama": native})
     with pytest.raises(ConfigError, match=r"providers\.mine\.protocol: "):
         block({"type": "groq", "api_key": "k", "protocol": "both"})
@@ -214,7 +258,11 @@ def test_npm_packages_are_aliases_of_specs(block: Block) -> None:
     """L-08: and errors lead back to `npm`. tests/providers/test_presets.py has all packages that llms.py knows."""
     members = {"npm": "@ai-sdk/groq", "api": f"{HERE}/v1", "api_key": "k"}
     provider = block(members, v3=True, strict=True)
-    assert (provider.spec.name, provider.settings.base_url, provider.disabled) == ("groq", f"{HERE}/v1", None)
+    assert (provider.spec.name, provider.settings.base_url, provider.disabled) == (
+        "groq",
+        f"{HERE}/v1",
+        None,
+    )
 
 
 @pytest.mark.parametrize("npm", ["@ai-sdk/openai-compatible", "llms-sdk-provider"])
@@ -227,10 +275,16 @@ def test_npm_packages_of_any_openai_compatible_server(block: Block, npm: str) ->
 
 def test_an_unknown_npm_package_with_a_url_is_openai_compatible(reader: Read) -> None:
     """L-08: a warning, and an error in strict mode."""
-    config = {"version": 3, "providers": {"mine": {"npm": "@ai-sdk/opnai", "api": f"{HERE}/x", "api_key": "k"}}}
+    config = {
+        "version": 3,
+        "providers": {"mine": {"npm": "@ai-sdk/opnai", "api": f"{HERE}/x", "api_key": "k"}},
+    }
     read = reader(config)
     assert (read.providers[0].spec.name, read.providers[0].disabled) == ("openai-compatible", None)
-    assert "unknown npm '@ai-sdk/opnai'; used as an OpenAI-compatible provider (did you mean" in read.warnings[0]
+    assert (
+        "unknown npm '@ai-sdk/opnai'; used as an OpenAI-compatible provider (did you mean"
+        in read.warnings[0]
+    )
     with pytest.raises(ConfigError):
         reader(config, strict=True)
 
@@ -244,7 +298,9 @@ def test_an_unknown_v3_provider_is_left_out(reader: Read, members: dict[str, Any
     assert len(read.warnings) == 1
 
 
-@pytest.mark.parametrize("api", ["http://gpu:1234/v1", "http://gpu:1234", "http://gpu:1234/x/", "http://gpu/v1beta"])
+@pytest.mark.parametrize(
+    "api", ["http://gpu:1234/v1", "http://gpu:1234", "http://gpu:1234/x/", "http://gpu/v1beta"]
+)
 def test_api_is_used_unchanged(block: Block, api: str) -> None:
     """L-09: no `/v1` is added."""
     for npm in ("@ai-sdk/openai-compatible", "lmstudio", "@ai-sdk/groq"):

@@ -43,7 +43,8 @@ def test_the_names_that_are_allowed(value: object, path: JsonPath, hint: str) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "struct"), [((), Outer), (("inner",), Inner), (("by_name", "a"), Inner), (("listed", 0), Inner)]
+    ("path", "struct"),
+    [((), Outer), (("inner",), Inner), (("by_name", "a"), Inner), (("listed", 0), Inner)],
 )
 def test_the_struct_at_a_path(path: JsonPath, struct: type[msgspec.Struct]) -> None:
     assert struct_at(Outer, path) is struct

@@ -36,7 +36,8 @@ def test_extras_become_spaces_of_the_same_length(text: str, expected: str) -> No
 
 @given(
     st.recursive(
-        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
 def test_json_has_no_extras(value: object) -> None:

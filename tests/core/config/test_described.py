@@ -23,13 +23,21 @@ def test_members_that_a_struct_inherits_are_described() -> None:
 
 def test_a_member_has_its_unit_default_and_example() -> None:
     described = {member.name: member for member in members(Timeouts)}
-    assert (described["idle"].unit, described["idle"].default, described["idle"].example) == ("seconds", 60.0, 60.0)
+    assert (described["idle"].unit, described["idle"].default, described["idle"].example) == (
+        "seconds",
+        60.0,
+        60.0,
+    )
     assert described["first_token"].example == 120
     assert described["failover"].example is msgspec.NODEFAULT
     assert next(members(PriceRow)).required
-    assert {member.name: member.example for member in members(Routing)}["fallbacks"] == {"kimi-k2": ["qwen3"]}
+    assert {member.name: member.example for member in members(Routing)}["fallbacks"] == {
+        "kimi-k2": ["qwen3"]
+    }
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", ""), ("in bytes", "In bytes."), ("Why?", "Why?")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", ""), ("in bytes", "In bytes."), ("Why?", "Why?")]
+)
 def test_a_comment_becomes_a_sentence(text: str, expected: str) -> None:
     assert sentence(text) == expected

@@ -38,10 +38,22 @@ from llms_core.config.edit import set_member
             '{\r\n\t"a": 1, /* one,\r\n\t */\r\n\t"b": 2,\r\n}',
             id="with a trailing comma, CRLF and tabs",
         ),
-        pytest.param('{"p":{"a":1}}', ("p", "b"), {"c": 2}, '{"p":{"a":1, "b": {"c": 2}}}', id="on one line"),
-        pytest.param('{"p": {}}', ("p", "b"), {"c": 2}, '{"p": {"b": {"c": 2}}}', id="an empty object on one line"),
         pytest.param(
-            '{\n  "p": {}\n}', ("p", "b"), 1, '{\n  "p": {\n    "b": 1\n  }\n}', id="an empty object in a longer text"
+            '{"p":{"a":1}}', ("p", "b"), {"c": 2}, '{"p":{"a":1, "b": {"c": 2}}}', id="on one line"
+        ),
+        pytest.param(
+            '{"p": {}}',
+            ("p", "b"),
+            {"c": 2},
+            '{"p": {"b": {"c": 2}}}',
+            id="an empty object on one line",
+        ),
+        pytest.param(
+            '{\n  "p": {}\n}',
+            ("p", "b"),
+            1,
+            '{\n  "p": {\n    "b": 1\n  }\n}',
+            id="an empty object in a longer text",
         ),
         pytest.param(
             '{\n  "p": { // none yet\n  }\n}',
@@ -51,13 +63,25 @@ from llms_core.config.edit import set_member
             id="an object with a comment alone",
         ),
         pytest.param(
-            '{\n  "a": 1\n}', ("p", "q"), 1, '{\n  "a": 1,\n  "p": {\n    "q": 1\n  }\n}', id="a missing object"
+            '{\n  "a": 1\n}',
+            ("p", "q"),
+            1,
+            '{\n  "a": 1,\n  "p": {\n    "q": 1\n  }\n}',
+            id="a missing object",
         ),
         pytest.param(
-            '{\n  "p": null\n}', ("p", "q"), 1, '{\n  "p": {\n    "q": 1\n  }\n}', id="null in place of an object"
+            '{\n  "p": null\n}',
+            ("p", "q"),
+            1,
+            '{\n  "p": {\n    "q": 1\n  }\n}',
+            id="null in place of an object",
         ),
         pytest.param(
-            '{ "a": 1,\n  "b": 2 }', ("c",), 3, '{ "a": 1,\n  "b": 2,\n  "c": 3 }', id="a closing brace on its line"
+            '{ "a": 1,\n  "b": 2 }',
+            ("c",),
+            3,
+            '{ "a": 1,\n  "b": 2,\n  "c": 3 }',
+            id="a closing brace on its line",
         ),
         pytest.param('{"é": 1}', ("é",), "ü", '{"é": "ü"}', id="any characters"),
     ],
@@ -95,7 +119,9 @@ values = st.recursive(
     max_leaves=8,
 )
 objects = st.dictionaries(names, values, max_size=4)
-gaps = st.sampled_from(["", "", " ", "\n", "\n  ", "\r\n\t", " // c , }\n", "/* { */", "\n/* a\n b */ ", "// x\n\n   "])
+gaps = st.sampled_from(
+    ["", "", " ", "\n", "\n  ", "\r\n\t", " // c , }\n", "/* { */", "\n/* a\n b */ ", "// x\n\n   "]
+)
 
 
 @st.composite
@@ -104,7 +130,10 @@ def written(draw: st.DrawFn, value: Any) -> str:
 
     def write(value: Any) -> str:
         if isinstance(value, dict):
-            pairs = [json.dumps(name) + draw(gaps) + ":" + draw(gaps) + write(item) for name, item in value.items()]
+            pairs = [
+                json.dumps(name) + draw(gaps) + ":" + draw(gaps) + write(item)
+                for name, item in value.items()
+            ]
             return listed("{", pairs, "}")
         if isinstance(value, list):
             return listed("[", [write(item) for item in value], "]")
@@ -127,7 +156,9 @@ def parsed(text: str) -> list[Any]:
     return value
 
 
-def expected(value: dict[str, Any], path: tuple[str, ...], new: Any, *, first: bool) -> dict[str, Any]:
+def expected(
+    value: dict[str, Any], path: tuple[str, ...], new: Any, *, first: bool
+) -> dict[str, Any]:
     """`value` with a member changed, as Python does it."""
     name, *rest = path
     inner = value.get(name)

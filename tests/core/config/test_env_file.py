@@ -60,7 +60,9 @@ def test_the_file_beside_one_that_was_merely_found_is_not_read(tmp_path: Path) -
     assert "A" not in env_file.with_files({"HOME": "/nowhere"}, found)
 
 
-def test_the_folder_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_somebody_else_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For a user without a home, `.llms` would be in the current folder, which may be a downloaded project."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".llms").mkdir()
@@ -77,7 +79,9 @@ def test_a_variable_is_stored_and_the_other_lines_stay(tmp_path: Path) -> None:
     env_file.store(path, "A", "two #")
     assert path.read_text() == "# mine\nB=2\nA='two #'\n"
     assert env_file.read(path) == {"A": "two #", "B": "2"}
-    assert [each.name for each in path.parent.iterdir()] == [".env"], "no copy of an old key is kept"
+    assert [each.name for each in path.parent.iterdir()] == [".env"], (
+        "no copy of an old key is kept"
+    )
 
 
 @pytest.mark.parametrize("value", ["a'b", "a\nb"])

@@ -33,7 +33,9 @@ TEXT = """
         ((), 2),
     ],
 )
-def test_line_of_returns_the_line_of_a_member_or_of_its_closest_parent(path: JsonPath, line: int) -> None:
+def test_line_of_returns_the_line_of_a_member_or_of_its_closest_parent(
+    path: JsonPath, line: int
+) -> None:
     """K-23, K-24: messages contain the line."""
     assert line_of(TEXT, path) == line
 
@@ -52,8 +54,13 @@ def _paths(value: Any, path: JsonPath = ()) -> list[JsonPath]:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        st.none()
+        | st.booleans()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        ),
     )
 )
 def test_line_of_finds_every_member_of_any_document(value: Any) -> None:
@@ -66,7 +73,10 @@ def test_line_of_finds_every_member_of_any_document(value: Any) -> None:
 
 def test_dotted_quotes_names_that_contain_dots() -> None:
     """K-24."""
-    assert dotted(("providers", "z.ai", "models", 0, "$schema")) == 'providers."z.ai".models[0].$schema'
+    assert (
+        dotted(("providers", "z.ai", "models", 0, "$schema"))
+        == 'providers."z.ai".models[0].$schema'
+    )
 
 
 def test_nearest_ignores_case_and_returns_none_if_nothing_is_similar() -> None:

@@ -21,15 +21,23 @@ def _names(models: Sequence[Model]) -> dict[str, tuple[str, ...]]:
 
 def test_models_have_local_names_and_the_providers_ids(block: Block) -> None:
     """K-06, SR-007, SR-074: in v2 clients can only use the local name."""
-    provider = block({**SERVER, "models": {"kimi-k2": "moonshotai/kimi-k2", "gpt-oss:20b": "openai/gpt-oss-20b"}})
-    assert _names(provider.models) == {"moonshotai/kimi-k2": ("kimi-k2",), "openai/gpt-oss-20b": ("gpt-oss:20b",)}
+    provider = block(
+        {**SERVER, "models": {"kimi-k2": "moonshotai/kimi-k2", "gpt-oss:20b": "openai/gpt-oss-20b"}}
+    )
+    assert _names(provider.models) == {
+        "moonshotai/kimi-k2": ("kimi-k2",),
+        "openai/gpt-oss-20b": ("gpt-oss:20b",),
+    }
     assert (provider.discover, provider.fold_case) == (False, False)
 
 
 def test_one_model_may_have_two_names(block: Block) -> None:
     """K-06."""
     provider = block({**SERVER, "models": {"a": "x", "b": "x"}})
-    assert [(model.names, model.upstream) for model in provider.models] == [(("a",), "x"), (("b",), "x")]
+    assert [(model.names, model.upstream) for model in provider.models] == [
+        (("a",), "x"),
+        (("b",), "x"),
+    ]
 
 
 def test_a_list_of_names(block: Block) -> None:
@@ -68,10 +76,18 @@ def test_a_model_in_the_format_of_models_dev(block: Block) -> None:
         "temperature": True,
         "interleaved": {"field": "reasoning_content"},
         "status": "beta",
-        "cost": {"input": 1, "output": 3.5, "cache_read": 0.5, "tiers": [{}], "context_over_200k": {"input": 2}},
+        "cost": {
+            "input": 1,
+            "output": 3.5,
+            "cache_read": 0.5,
+            "tiers": [{}],
+            "context_over_200k": {"input": 2},
+        },
         "limit": {"context": 131072, "output": 16384},
     }
-    [model] = block({"models": {"kimi": entry}, "api_key": "k"}, "groq", v3=True, strict=True).models
+    [model] = block(
+        {"models": {"kimi": entry}, "api_key": "k"}, "groq", v3=True, strict=True
+    ).models
     assert model.names == ("kimi", "moonshotai/kimi-k2", "Kimi K2", "kimi-k2")
     assert model.upstream == "moonshotai/kimi-k2"
     assert (model.price.input, model.price.output, model.price.cache_read) == (1.0, 3.5, 0.5)
@@ -103,7 +119,10 @@ def test_lenient_names_in_our_own_format(block: Block) -> None:
     """L-20: what the upgrade of a v3 file sets may be written in any file, and may be switched off in a v3 file."""
     members = {**SERVER, "models": {"kimi": "org/Kimi-K2"}}
     lenient = block({**members, "lenient_names": True}, strict=True)
-    assert (_names(lenient.models), lenient.fold_case) == ({"org/Kimi-K2": ("kimi", "org/Kimi-K2", "Kimi-K2")}, True)
+    assert (_names(lenient.models), lenient.fold_case) == (
+        {"org/Kimi-K2": ("kimi", "org/Kimi-K2", "Kimi-K2")},
+        True,
+    )
     exact = block({**members, "lenient_names": False}, v3=True, strict=True)
     assert (_names(exact.models), exact.fold_case) == ({"org/Kimi-K2": ("kimi",)}, False)
 
@@ -111,7 +130,9 @@ def test_lenient_names_in_our_own_format(block: Block) -> None:
 def test_map_models_restricts_and_renames(block: Block) -> None:
     """L-14."""
     models = {"org/a": {"name": "A one", "cost": {"input": 1, "output": 2}}, "b": {}}
-    provider = block({"models": models, "map_models": {"fast": "org/a", "new": "c"}}, "groq", v3=True)
+    provider = block(
+        {"models": models, "map_models": {"fast": "org/a", "new": "c"}}, "groq", v3=True
+    )
     assert _names(provider.models) == {"org/a": ("fast", "org/a", "A one", "a"), "c": ("new", "c")}
     assert provider.models[0].price.output == 2.0
     assert provider.discover is False
@@ -144,7 +165,12 @@ def test_an_empty_name_of_a_model_is_rejected(block: Block, models: object) -> N
 def test_names_for_clients_may_have_a_prefix(block: Block) -> None:
     """Discovered models get it, too; ids and prices stay those of the provider."""
     provider = block(
-        {**SERVER, "models": {"a": "up-a"}, "model_prefix": "mine/", "pricing": {"a": {"input": 1, "output": 2}}}
+        {
+            **SERVER,
+            "models": {"a": "up-a"},
+            "model_prefix": "mine/",
+            "pricing": {"a": {"input": 1, "output": 2}},
+        }
     )
     [model] = provider.models
     assert (model.names, model.upstream, model.price.output) == (("mine/a",), "up-a", 2)

@@ -70,13 +70,17 @@ def test_llms_home_replaces_the_folder_in_the_home(
 
 
 @pytest.mark.parametrize(("find", "name", "variable", "switch"), FILES)
-def test_a_named_file_has_to_exist(find: Find, name: str, variable: str, switch: str, here: Path, home: Path) -> None:
+def test_a_named_file_has_to_exist(
+    find: Find, name: str, variable: str, switch: str, here: Path, home: Path
+) -> None:
     """J, location: another file is never used instead."""
     (here / name).touch()
     env = {"HOME": str(home)}
     with pytest.raises(ConfigError, match=rf"gone: the file that {switch} names does not exist"):
         find("gone", env, here)
-    with pytest.raises(ConfigError, match=rf"gone: the file that \${variable} names does not exist"):
+    with pytest.raises(
+        ConfigError, match=rf"gone: the file that \${variable} names does not exist"
+    ):
         find(None, {**env, variable: "gone"}, here)
     with pytest.raises(ConfigError, match="is a folder"):
         find(here, env, here)
@@ -129,7 +133,9 @@ def test_the_users_own_folder_is_trusted(here: Path, home: Path) -> None:
     assert not isinstance(places.plugins_toml(None, env, here), places.UntrustedPath)
 
 
-def test_a_user_without_a_home_has_no_folder_of_their_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_has_no_folder_of_their_own(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Their `.llms` is looked for in the working directory, which may be anybody's."""
 
     def no_home() -> Path:

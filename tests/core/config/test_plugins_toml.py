@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llms_core.config.model import Breaker, ClientKey, FailoverTimeouts, PluginsToml, ProviderTimeouts, Retry
+from llms_core.config.model import (
+    Breaker,
+    ClientKey,
+    FailoverTimeouts,
+    PluginsToml,
+    ProviderTimeouts,
+    Retry,
+)
 from llms_core.config.plugins_toml import load, read
 from llms_core.errors import ConfigError, ErrorKind
 
@@ -76,7 +83,9 @@ def test_all_tables(tmp_path: Path) -> None:
     assert config.types == {"other": {"base_url": "https://api.example.com/v1"}}
 
 
-TOP = "plugins, server, routing, timeouts, upstream, responses, ledger, metrics, otel, plugin, types"
+TOP = (
+    "plugins, server, routing, timeouts, upstream, responses, ledger, metrics, otel, plugin, types"
+)
 STRATEGIES = "did you mean 'fastest'? one of: fastest, least_busy, ordered, round_robin, weighted"
 
 
@@ -84,7 +93,11 @@ STRATEGIES = "did you mean 'fastest'? one of: fastest, least_busy, ordered, roun
     ("text", "where", "message"),
     [
         ("[servr]", "1: servr", "unknown member (did you mean 'server'?)"),
-        ("[server]\n\nkeepalive = 1\n", "3: server.keepalive", "unknown member (did you mean 'keep_alive'?)"),
+        (
+            "[server]\n\nkeepalive = 1\n",
+            "3: server.keepalive",
+            "unknown member (did you mean 'keep_alive'?)",
+        ),
         (
             "[routing]\nretry.tries = 1",
             "2: routing.retry.tries",
@@ -97,10 +110,22 @@ STRATEGIES = "did you mean 'fastest'? one of: fastest, least_busy, ordered, roun
         ),
         ("path = 'x'", "1: path", f"unknown member (known here: {TOP})"),
         ("[server]\nmax_requests = 'many'", "2: server.max_requests", "Expected `int`, got `str`"),
-        ("[routing]\nweights = { a = 1, b = -1 }", "2: routing.weights.b", "Expected `float` >= 0.0"),
-        ("[routing]\ncommit = 'first'", "2: routing.commit", "unknown value 'first' (one of: content, whole)"),
+        (
+            "[routing]\nweights = { a = 1, b = -1 }",
+            "2: routing.weights.b",
+            "Expected `float` >= 0.0",
+        ),
+        (
+            "[routing]\ncommit = 'first'",
+            "2: routing.commit",
+            "unknown value 'first' (one of: content, whole)",
+        ),
         ("[server]\nstream_usage = true", "2: server.stream_usage", "Expected `str`, got `bool`"),
-        ("[server]\nexplain_errors = 'yes'", "2: server.explain_errors", "Expected `bool`, got `str`"),
+        (
+            "[server]\nexplain_errors = 'yes'",
+            "2: server.explain_errors",
+            "Expected `bool`, got `str`",
+        ),
         ("[timeouts.failover]\ntotal = 0", "2: timeouts.failover.total", "Expected `float` > 0.0"),
         (
             "[timeouts.failover]\nidle = 1",
@@ -108,8 +133,16 @@ STRATEGIES = "did you mean 'fastest'? one of: fastest, least_busy, ordered, roun
             "unknown member (known here: first_token, total)",
         ),
         ("[timeouts]\ncontent = -1", "2: timeouts.content", "Expected `float` > 0.0"),
-        ("[routing.policy]\nauth = 'retry'", "2: routing.policy.auth", "unknown value 'retry' (one of: next, stop)"),
-        ("[routing]\nstrategy = 'fairest'", "2: routing.strategy", f"unknown value 'fairest' ({STRATEGIES})"),
+        (
+            "[routing.policy]\nauth = 'retry'",
+            "2: routing.policy.auth",
+            "unknown value 'retry' (one of: next, stop)",
+        ),
+        (
+            "[routing]\nstrategy = 'fairest'",
+            "2: routing.strategy",
+            f"unknown value 'fairest' ({STRATEGIES})",
+        ),
         ("[plugin]\nmine = 1", "2: plugin.mine", "Expected `object`, got `int`"),
     ],
 )
@@ -121,11 +154,21 @@ def test_an_error_names_line_and_key(text: str, where: str, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "key", ["sk-my-own-key", DIGEST, f"sha256:{DIGEST[:-1]}", f"sha256:{DIGEST[:-1]}g", f"md5:{DIGEST}", ""]
+    "key",
+    [
+        "sk-my-own-key",
+        DIGEST,
+        f"sha256:{DIGEST[:-1]}",
+        f"sha256:{DIGEST[:-1]}g",
+        f"md5:{DIGEST}",
+        "",
+    ],
 )
 def test_a_key_has_to_be_a_hash(key: str) -> None:
     """Architecture 9: the message contains a hint, and never the value."""
-    with pytest.raises(ConfigError, match=r"server\.keys\.alice: .*sha256: and the 64 hexadecimal digits") as caught:
+    with pytest.raises(
+        ConfigError, match=r"server\.keys\.alice: .*sha256: and the 64 hexadecimal digits"
+    ) as caught:
         read(f'[server.keys]\nbob = "sha256:{DIGEST}"\nalice = "{key}"'.encode(), "plugins.toml")
     assert caught.value.line == 3
     assert not key or key not in str(caught.value)
@@ -133,17 +176,27 @@ def test_a_key_has_to_be_a_hash(key: str) -> None:
 
 def test_a_key_may_have_permissions() -> None:
     toml = (
-        f'[server.keys]\nbob = "sha256:{DIGEST}"\n[server.keys.alice]\nhash = "sha256:{DIGEST.upper()}"\nadmin = true'
+        f'[server.keys]\nbob = "sha256:{DIGEST}"\n'
+        f'[server.keys.alice]\nhash = "sha256:{DIGEST.upper()}"\nadmin = true'
     )
     keys = read(toml.encode(), "plugins.toml").server.keys
-    assert keys == {"bob": ClientKey(hash=f"sha256:{DIGEST}"), "alice": ClientKey(hash=f"sha256:{DIGEST}", admin=True)}
+    assert keys == {
+        "bob": ClientKey(hash=f"sha256:{DIGEST}"),
+        "alice": ClientKey(hash=f"sha256:{DIGEST}", admin=True),
+    }
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (f'hash = "sha256:{DIGEST}"\nadmn = true', "3: server.keys.alice.admn: unknown member (did you mean 'admin'?)"),
-        (f'hash = "sha256:{DIGEST}"\nadmin = "yes"', "3: server.keys.alice.admin: Expected `bool`, got `str`"),
+        (
+            f'hash = "sha256:{DIGEST}"\nadmn = true',
+            "3: server.keys.alice.admn: unknown member (did you mean 'admin'?)",
+        ),
+        (
+            f'hash = "sha256:{DIGEST}"\nadmin = "yes"',
+            "3: server.keys.alice.admin: Expected `bool`, got `str`",
+        ),
         ("admin = true", "1: server.keys.alice: `hash` is missing"),
         ('hash = "sk-my-own-key"', "1: server.keys.alice: not the hash of a key"),
     ],
@@ -178,10 +231,14 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path / "gone.toml")
 
 
-NAME = st.sampled_from(["server", "keys", "routing", "policy", "retry", "timeouts", "provider", "plugin", "x", '"a.b"'])
+NAME = st.sampled_from(
+    ["server", "keys", "routing", "policy", "retry", "timeouts", "provider", "plugin", "x", '"a.b"']
+)
 VALUE = st.sampled_from(["1", "'x'", "[]", "{}", "true", "{a=1}", "2026-01-01", "[{a=1}]", "-1.5"])
 LINE = (
-    st.builds("[{}.{}]".format, NAME, NAME) | st.builds("{} = {}".format, NAME, VALUE) | st.builds("[{}]".format, NAME)
+    st.builds("[{}.{}]".format, NAME, NAME)
+    | st.builds("{} = {}".format, NAME, VALUE)
+    | st.builds("[{}]".format, NAME)
 )
 
 
@@ -209,25 +266,33 @@ def test_any_toml_is_read_or_rejected(lines: list[str]) -> None:
     ],
 )
 def test_origins_are_compared_as_browsers_write_them(given: str, origin: str) -> None:
-    assert read(f'[server]\norigins = ["{given}"]'.encode(), "plugins.toml").server.origins == (origin,)
+    assert read(f'[server]\norigins = ["{given}"]'.encode(), "plugins.toml").server.origins == (
+        origin,
+    )
 
 
 @pytest.mark.parametrize(
-    "origin", ["app.example", "https://app.example/path", "https://*.example", "https://", "", "a b"]
+    "origin",
+    ["app.example", "https://app.example/path", "https://*.example", "https://", "", "a b"],
 )
 def test_an_invalid_origin(origin: str) -> None:
     with pytest.raises(
-        ConfigError, match=r"plugins\.toml:2: server\.origins: .*is not an origin.*https://app\.example"
+        ConfigError,
+        match=r"plugins\.toml:2: server\.origins: .*is not an origin.*https://app\.example",
     ):
         read(f'[server]\norigins = ["{origin}"]'.encode(), "plugins.toml")
 
 
-@pytest.mark.parametrize(("given", "host"), [("Gateway.Example", "gateway.example"), ("[FD00::1]", "fd00::1")])
+@pytest.mark.parametrize(
+    ("given", "host"), [("Gateway.Example", "gateway.example"), ("[FD00::1]", "fd00::1")]
+)
 def test_hosts_are_compared_without_case(given: str, host: str) -> None:
     assert read(f'[server]\nhosts = ["{given}"]'.encode(), "plugins.toml").server.hosts == (host,)
 
 
 @pytest.mark.parametrize("host", ["gateway.example:8000", "http://gateway.example", "*", "", "a b"])
 def test_an_invalid_host(host: str) -> None:
-    with pytest.raises(ConfigError, match=r"plugins\.toml:2: server\.hosts: .*is not the name of a host"):
+    with pytest.raises(
+        ConfigError, match=r"plugins\.toml:2: server\.hosts: .*is not the name of a host"
+    ):
         read(f'[server]\nhosts = ["{host}"]'.encode(), "plugins.toml")

@@ -15,7 +15,11 @@ from llms_core.prices.rates import Rates, Tier
 Read = Callable[..., LlmsJson]
 Block = Callable[..., Any]
 
-SERVER = {"type": "OpenAiProvider", "base_url": "http://localhost:8001", "models": {"local": "upstream", "other": "o"}}
+SERVER = {
+    "type": "OpenAiProvider",
+    "base_url": "http://localhost:8001",
+    "models": {"local": "upstream", "other": "o"},
+}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +35,9 @@ SERVER = {"type": "OpenAiProvider", "base_url": "http://localhost:8001", "models
         (0, 0.0),
     ],
 )
-def test_strings_are_per_token_and_numbers_per_million(reader: Read, amount: object, per_million: float) -> None:
+def test_strings_are_per_token_and_numbers_per_million(
+    reader: Read, amount: object, per_million: float
+) -> None:
     """K-07: without rounding errors of binary fractions."""
     row = {"input": amount, "output": amount}
     config = reader({"providers": {"mine": {**SERVER, "pricing": {"upstream": row}}}}, strict=True)
@@ -53,8 +59,13 @@ def test_prices_are_found_by_the_providers_id_or_by_the_local_name(block: Block)
 def test_the_default_price(block: Block) -> None:
     """K-08: it also applies to discovered models."""
     pricing = {"o": {"input": 1, "output": 2}}
-    provider = block({**SERVER, "pricing": pricing, "default_pricing": {"input": "0", "output": "0"}})
-    assert [model.price for model in provider.models] == [Price(input=0.0, output=0.0), Price(input=1.0, output=2.0)]
+    provider = block(
+        {**SERVER, "pricing": pricing, "default_pricing": {"input": "0", "output": "0"}}
+    )
+    assert [model.price for model in provider.models] == [
+        Price(input=0.0, output=0.0),
+        Price(input=1.0, output=2.0),
+    ]
     assert provider.price == Price(input=0.0, output=0.0)
 
 
@@ -65,7 +76,9 @@ def test_an_unknown_price_is_none(block: Block) -> None:
 
 @pytest.mark.parametrize("amount", [0.0000003, "0.3", "3", 0.00009])
 @pytest.mark.parametrize("member", ["pricing", "default_pricing"])
-def test_a_price_that_seems_to_be_in_the_wrong_unit(reader: Read, amount: object, member: str) -> None:
+def test_a_price_that_seems_to_be_in_the_wrong_unit(
+    reader: Read, amount: object, member: str
+) -> None:
     """K-07, K-08: there is one warning per table."""
     row = {"input": amount, "output": 0}
     rows = {"pricing": {"upstream": row, "o": row}, "default_pricing": row}
@@ -74,14 +87,18 @@ def test_a_price_that_seems_to_be_in_the_wrong_unit(reader: Read, amount: object
     assert "USD per token" in warning
 
 
-@pytest.mark.parametrize("amount", ["free", "-1", -1, "", "1,5", "NaN", "Infinity", "1e999", True, [], None])
+@pytest.mark.parametrize(
+    "amount", ["free", "-1", -1, "", "1,5", "NaN", "Infinity", "1e999", True, [], None]
+)
 def test_an_invalid_price_is_rejected(block: Block, amount: object) -> None:
     """K-07."""
     with pytest.raises(ConfigError, match=r"providers\.mine\.pricing\.upstream\.input"):
         block({**SERVER, "pricing": {"upstream": {"input": amount, "output": "0"}}})
 
 
-@pytest.mark.parametrize("cost", [{"input": 1}, {"output": 1}, {"input": 0, "output": 0.04, "type": "request"}, {}])
+@pytest.mark.parametrize(
+    "cost", [{"input": 1}, {"output": 1}, {"input": 0, "output": 0.04, "type": "request"}, {}]
+)
 def test_an_incomplete_cost_is_not_used(block: Block, cost: dict[str, Any]) -> None:
     """L-13: nor is a price per request."""
     assert block({"models": {"a": {"cost": cost}}}, "groq", v3=True).models[0].price is None
@@ -90,13 +107,26 @@ def test_an_incomplete_cost_is_not_used(block: Block, cost: dict[str, Any]) -> N
 def test_a_complete_cost(block: Block) -> None:
     """L-13: and the rates for longer prompts, in which what is not stated stays the same."""
     longer = {"input": 4, "output": 12}
-    cost: dict[str, Any] = {"input": 2, "output": 8, "cache_read": 0.2, "cache_write": 2.5, "reasoning": 9}
+    cost: dict[str, Any] = {
+        "input": 2,
+        "output": 8,
+        "cache_read": 0.2,
+        "cache_write": 2.5,
+        "reasoning": 9,
+    }
     cost |= {"input_audio": 4}
-    cost |= {"context_over_200k": longer, "tiers": [{"tier": {"type": "context", "size": 500_000}, "input": 5}]}
+    cost |= {
+        "context_over_200k": longer,
+        "tiers": [{"tier": {"type": "context", "size": 500_000}, "input": 5}],
+    }
     members = {"models": {"a": {"cost": cost}}, "api_key": "k"}
     [model] = block(members, "groq", v3=True, strict=True).models
-    rates = Rates(input=2.0, output=8.0, cache_read=0.2, cache_write=2.5, reasoning=9.0, input_audio=4.0)
+    rates = Rates(
+        input=2.0, output=8.0, cache_read=0.2, cache_write=2.5, reasoning=9.0, input_audio=4.0
+    )
     over_200k = replace(rates, input=4.0, output=12.0)
     over_500k = replace(rates, input=5.0)
     tiers = (Tier(above=200_000, rates=over_200k), Tier(above=500_000, rates=over_500k))
-    assert model.price == Price(input=2.0, output=8.0, cache_read=0.2, rates=replace(rates, tiers=tiers))
+    assert model.price == Price(
+        input=2.0, output=8.0, cache_read=0.2, rates=replace(rates, tiers=tiers)
+    )

@@ -37,7 +37,9 @@ def test_the_mode_stays_and_is_also_that_of_the_backup(path: Path, mode: int) ->
     assert [stat.S_IMODE(each.stat().st_mode) for each in (path, backup)] == [mode, mode]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away"
+)
 def test_the_owner_stays(path: Path) -> None:
     os.chown(path, 1234, 1235)
     replace_file(path, b"old", b"new")
@@ -73,14 +75,18 @@ def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["llms.json"]
 
 
-def test_a_failure_leaves_the_file_and_no_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_the_file_and_no_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A single file that is mounted into a container cannot be replaced, for example."""
 
     def refuse(self: Path, target: Path) -> None:
         raise OSError(16, "Device or resource busy")
 
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(ConfigError, match=r"llms\.json: cannot be written: Device or resource busy"):
+    with pytest.raises(
+        ConfigError, match=r"llms\.json: cannot be written: Device or resource busy"
+    ):
         replace_file(path, b"old", b"new")
     assert path.read_bytes() == b"old"
     assert [each.name for each in path.parent.iterdir()] == ["llms.json"]

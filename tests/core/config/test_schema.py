@@ -41,12 +41,16 @@ def test_the_shipped_schema_is_up_to_date() -> None:
 def test_the_module_prints_the_schema() -> None:
     """K-24."""
     command = [sys.executable, "-m", "llms_core.config.schema"]
-    found = subprocess.run(command, capture_output=True, check=True, cwd=SHIPPED.parent, text=True, encoding="utf-8")
+    found = subprocess.run(
+        command, capture_output=True, check=True, cwd=SHIPPED.parent, text=True, encoding="utf-8"
+    )
     assert found.stdout == rendered()
 
 
 @pytest.mark.parametrize("name", ["v2.json", "v3/llms.json"])
-def test_files_of_llms_py_are_valid(validator: jsonschema.Draft202012Validator, samples: Path, name: str) -> None:
+def test_files_of_llms_py_are_valid(
+    validator: jsonschema.Draft202012Validator, samples: Path, name: str
+) -> None:
     """K-01 … K-21, L-01 … L-19."""
     validator.validate(json.loads((samples / name).read_text("utf-8")))
 

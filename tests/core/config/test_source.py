@@ -12,15 +12,27 @@ from llms_core.errors import ConfigError
 
 Read = Callable[..., LlmsJson]
 
-SERVER: dict[str, Any] = {"type": "OpenAiProvider", "base_url": "http://localhost:8001", "models": {"m": "m"}}
+SERVER: dict[str, Any] = {
+    "type": "OpenAiProvider",
+    "base_url": "http://localhost:8001",
+    "models": {"m": "m"},
+}
 
 
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('{\n  "providers": {\n    # Ollama\n    "a": {}\n  }\n}', 3, r"column 5 \(comments begin with //\)"),
+        (
+            '{\n  "providers": {\n    # Ollama\n    "a": {}\n  }\n}',
+            3,
+            r"column 5 \(comments begin with //\)",
+        ),
         ('{\n  "limits": {}, /* bytes\n  "providers": {}}', 2, r"this comment does not end"),
-        ('{\n  // one\n  "limits": {},,\n  "providers": {}}', 3, r"not valid JSON: Expecting property name"),
+        (
+            '{\n  // one\n  "limits": {},,\n  "providers": {}}',
+            3,
+            r"not valid JSON: Expecting property name",
+        ),
         ('{\n  "limits": {"retries": 1,,}\n}', 2, r"not valid JSON: Expecting property name"),
         ('{\n  "limits": {,}\n}', 2, r"not valid JSON: Expecting property name"),
         ("{\n  'providers': {}\n}", 2, r"not valid JSON: Expecting property name"),
@@ -67,14 +79,18 @@ def test_a_byte_order_mark_is_accepted(reader: Read) -> None:
 def test_a_duplicate_provider_is_rejected(reader: Read) -> None:
     """K-01: otherwise one of the two would be lost silently."""
     text = '{"providers": {\n  "groq": {},\n  "other": {},\n  "groq": {}\n}}'
-    with pytest.raises(ConfigError, match=r"llms\.json:4: providers\.groq: .* twice, in lines 2 and 4"):
+    with pytest.raises(
+        ConfigError, match=r"llms\.json:4: providers\.groq: .* twice, in lines 2 and 4"
+    ):
         reader(text)
 
 
 def test_a_duplicate_member_deep_inside_is_rejected(reader: Read) -> None:
     """K-06."""
     text = '{"providers": {"a": {"models": [{"x": 1},\n {"y\\"z": 1,\n "y\\"z": 2}]}}}'
-    with pytest.raises(ConfigError, match=r'llms\.json:3: providers\.a\.models\[1\]\."y\\"z": .* lines 2 and 3'):
+    with pytest.raises(
+        ConfigError, match=r'llms\.json:3: providers\.a\.models\[1\]\."y\\"z": .* lines 2 and 3'
+    ):
         reader(text)
 
 
@@ -83,9 +99,21 @@ def test_a_duplicate_member_deep_inside_is_rejected(reader: Read) -> None:
     [
         ({"enabled": "false"}, "providers.mine.enabled", "Expected `bool`, got `str`"),
         ({"api_key": 5}, "providers.mine.api_key", r"Expected `str \| null`, got `int`"),
-        ({"models": {"a": "b", "c": 5}}, "providers.mine.models.c", r"Expected `str \| object`, got `int`"),
-        ({"models": {"a": {"cost": {"input": "x"}}}}, "providers.mine.models.a.cost.input", "matching regex"),
-        ({"pricing": {"a/b.c": {"input": 1}}}, 'providers.mine.pricing."a/b.c"', "`output` is missing"),
+        (
+            {"models": {"a": "b", "c": 5}},
+            "providers.mine.models.c",
+            r"Expected `str \| object`, got `int`",
+        ),
+        (
+            {"models": {"a": {"cost": {"input": "x"}}}},
+            "providers.mine.models.a.cost.input",
+            "matching regex",
+        ),
+        (
+            {"pricing": {"a/b.c": {"input": 1}}},
+            'providers.mine.pricing."a/b.c"',
+            "`output` is missing",
+        ),
         ({"headers": {"a": 1}}, "providers.mine.headers.a", "Expected `str`, got `int`"),
         ({"env": ["A", 1]}, "providers.mine.env[1]", "Expected `str`, got `int`"),
     ],
@@ -111,8 +139,16 @@ def test_providers_have_to_be_objects(reader: Read, providers: object) -> None:
 @pytest.mark.parametrize(
     ("config", "where", "hint"),
     [
-        ({"provider": {}, "providers": {"a": SERVER}}, "2: provider", " (did you mean 'providers'?)"),
-        ({"providers": {"a": {**SERVER, "apikey": "x"}}}, "9: providers.a.apikey", " (did you mean 'api_key'?)"),
+        (
+            {"provider": {}, "providers": {"a": SERVER}},
+            "2: provider",
+            " (did you mean 'providers'?)",
+        ),
+        (
+            {"providers": {"a": {**SERVER, "apikey": "x"}}},
+            "9: providers.a.apikey",
+            " (did you mean 'api_key'?)",
+        ),
         ({"providers": {"a": {**SERVER, "zzz": "x"}}}, "9: providers.a.zzz", ""),
         (
             {"limits": {"client_max": 1}, "providers": {"a": SERVER}},
@@ -120,7 +156,11 @@ def test_providers_have_to_be_objects(reader: Read, providers: object) -> None:
             " (did you mean 'client_max_size'?)",
         ),
         (
-            {"providers": {"a": {**SERVER, "pricing": {"m": {"input": 1, "output": 1, "colour": 2}}}}},
+            {
+                "providers": {
+                    "a": {**SERVER, "pricing": {"m": {"input": 1, "output": 1, "colour": 2}}}
+                }
+            },
             "13: providers.a.pricing.m.colour",
             "",
         ),

@@ -9,23 +9,43 @@ from msgspec import Raw
 from llms_core.contracts.completion import Usage, finish_reason, usage
 
 SPELLINGS = {
-    "stop": ["stop", "STOP", "Stop", "eos", "eos_token", "end_turn", "stop_sequence", "COMPLETE", "something_new"],
+    "stop": [
+        "stop",
+        "STOP",
+        "Stop",
+        "eos",
+        "eos_token",
+        "end_turn",
+        "stop_sequence",
+        "COMPLETE",
+        "something_new",
+    ],
     "length": ["length", "max_tokens", "MAX_TOKENS", "model_length", "max_output_tokens"],
     "tool_calls": ["tool_calls", "tool_use", "TOOL_CALL"],
-    "content_filter": ["content_filter", "SAFETY", "RECITATION", "sensitive", "refusal", "PROHIBITED_CONTENT"],
+    "content_filter": [
+        "content_filter",
+        "SAFETY",
+        "RECITATION",
+        "sensitive",
+        "refusal",
+        "PROHIBITED_CONTENT",
+    ],
     "function_call": ["function_call"],
 }
 
 
 @pytest.mark.parametrize(
-    ("reason", "expected"), [(each, name) for name, spellings in SPELLINGS.items() for each in spellings]
+    ("reason", "expected"),
+    [(each, name) for name, spellings in SPELLINGS.items() for each in spellings],
 )
 def test_finish_reasons_get_openais_spelling(reason: str, expected: str) -> None:
     """SR-048."""
     assert finish_reason(reason) == expected
 
 
-@pytest.mark.parametrize("reason", ["error", "ERROR", "abort", "network_error", "insufficient_system_resource"])
+@pytest.mark.parametrize(
+    "reason", ["error", "ERROR", "abort", "network_error", "insufficient_system_resource"]
+)
 def test_a_finish_reason_that_means_failure_is_none(reason: str) -> None:
     """SR-058: an incomplete answer must not look complete."""
     assert finish_reason(reason) is None
@@ -64,7 +84,16 @@ def test_usage_is_decoded(text: str, total: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "1", "[]", '{"prompt_tokens": "3"}', '{"prompt_tokens": null}', '{"completion_tokens": 1.5}']
+    "text",
+    [
+        "",
+        "null",
+        "1",
+        "[]",
+        '{"prompt_tokens": "3"}',
+        '{"prompt_tokens": null}',
+        '{"completion_tokens": 1.5}',
+    ],
 )
 def test_unreadable_usage_is_none(text: str) -> None:
     """It must not fail the answer."""

@@ -37,7 +37,9 @@ def test_the_type_of_an_image_is_that_of_its_bytes(mime: str) -> None:
     data = encoded(IMAGES[mime])
     assert image_type(data) == mime
     for declared in ("image/png", "image/jpeg", "image/*", "application/octet-stream", ""):
-        found = media_of({"type": "image_url", "image_url": {"url": f"data:{declared};base64,{data}"}})
+        found = media_of(
+            {"type": "image_url", "image_url": {"url": f"data:{declared};base64,{data}"}}
+        )
         assert (found.kind, found.mime, found.data) == ("image", mime, data)
 
 
@@ -82,7 +84,8 @@ def test_base64_may_follow_without_a_type_and_a_semicolon() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["", "R", "R0lG", "not base64!", encoded(b"GIF is a format"), encoded(b"RIFF\0\0\0\0WAVE")]
+    "data",
+    ["", "R", "R0lG", "not base64!", encoded(b"GIF is a format"), encoded(b"RIFF\0\0\0\0WAVE")],
 )
 def test_other_data_is_no_image(data: str) -> None:
     assert image_type(data) is None
@@ -97,5 +100,7 @@ def test_a_file_that_is_an_image_is_one_whatever_its_name() -> None:
     for file in ({"file_data": encoded(JPEG)}, {"file_data": encoded(JPEG), "filename": "a.pdf"}):
         found = media_of({"type": "file", "file": file})
         assert (found.kind, found.mime) == ("image", "image/jpeg")
-    text = media_of({"type": "file", "file": {"file_data": encoded(b"GIF or PNG?"), "filename": "a.txt"}})
+    text = media_of(
+        {"type": "file", "file": {"file_data": encoded(b"GIF or PNG?"), "filename": "a.txt"}}
+    )
     assert (text.kind, text.mime) == ("document", "text/plain")

@@ -20,7 +20,9 @@ names = st.text("aB3_-. é", max_size=70)
 
 def call_with(*functions: str) -> ChatCall:
     tools = [{"type": "function", "function": {"name": name}} for name in functions]
-    return chat_call({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools})
+    return chat_call(
+        {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools}
+    )
 
 
 def translator(*functions: str) -> FunctionNames:
@@ -48,12 +50,16 @@ def test_names_of_providers_own_tools_are_taken() -> None:
         {"type": "web_search_20250305", "name": "web_search"},
         {"type": "function", "function": {"name": "web.search"}},
     ]
-    call = chat_call({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools})
+    call = chat_call(
+        {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools}
+    )
     assert FunctionNames(call, STRICT).to_provider("web.search") != "web_search"
 
 
 @given(st.lists(names, max_size=6, unique=True), st.lists(names, max_size=3))
-def test_names_are_valid_unique_and_return_unchanged(offered: list[str], earlier: list[str]) -> None:
+def test_names_are_valid_unique_and_return_unchanged(
+    offered: list[str], earlier: list[str]
+) -> None:
     """`earlier` are functions of the conversation that the client may not offer any more."""
     request = translator(*offered)
     sent = {name: request.to_provider(name) for name in [*earlier, *offered]}

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from llms_core.contracts.json import ABSENT, UNREADABLE, decode_members, encode_raw, has_more_members, is_null, is_set
+from llms_core.contracts.json import (
+    ABSENT,
+    UNREADABLE,
+    decode_members,
+    encode_raw,
+    has_more_members,
+    is_null,
+    is_set,
+)
 
 
 @pytest.mark.parametrize("text", ["", "null", "false", '""', "{}", "[]"])
@@ -32,12 +40,16 @@ def number_of_members(value: object) -> int:
 
 texts = st.text(st.sampled_from('":\\{}[],a\n')) | st.text()
 documents = st.recursive(
-    st.none() | st.integers() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=20
+    st.none() | st.integers() | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=20,
 )
 
 
 @given(documents, st.integers(0, 12), st.booleans())
-def test_the_members_of_any_document_are_counted(document: object, limit: int, ascii_only: bool) -> None:
+def test_the_members_of_any_document_are_counted(
+    document: object, limit: int, ascii_only: bool
+) -> None:
     """Whatever its strings contain."""
     data = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     assert has_more_members(data, limit) == (number_of_members(document) > limit)
@@ -51,7 +63,10 @@ def test_only_null_is_null() -> None:
 
 def test_members_keep_their_bytes() -> None:
     members = decode_members(b'{"a": 1.50, "b": {"c":  null}}')
-    assert {name: bytes(raw) for name, raw in members.items()} == {"a": b"1.50", "b": b'{"c":  null}'}
+    assert {name: bytes(raw) for name, raw in members.items()} == {
+        "a": b"1.50",
+        "b": b'{"c":  null}',
+    }
     members["b"] = encode_raw([1, None])
     assert msgspec.json.encode(members) == b'{"a":1.50,"b":[1,null]}'
 

@@ -7,7 +7,13 @@ from chat_requests import chat_call
 from llms_core.provider import ProviderSettings
 from llms_core.secret import Secret
 
-BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "seed": 0, "top_k": 5, "user": None}
+BODY = {
+    "model": "m",
+    "messages": [{"role": "user", "content": "Hello"}],
+    "seed": 0,
+    "top_k": 5,
+    "user": None,
+}
 
 
 def test_pick_returns_the_decoded_members_that_are_present_and_not_null() -> None:

@@ -52,7 +52,10 @@ ACCEPTED: dict[str, list[str]] = {
     "n": ["1", "2", "128"],
     "tools": ["[]", '[{"type": "function", "function": {"name": "f"}}]', '[{"type": "custom"}]'],
     "stream_options": ["{}", '{"include_usage": true}', '{"include_usage": null, "other": 1}'],
-    "response_format": ['{"type": "text"}', '{"type": "json_schema", "json_schema": {"name": "x"}}'],
+    "response_format": [
+        '{"type": "text"}',
+        '{"type": "json_schema", "json_schema": {"name": "x"}}',
+    ],
 }
 
 REJECTED: dict[str, list[str]] = {
@@ -77,7 +80,9 @@ REJECTED: dict[str, list[str]] = {
 
 
 def rows(table: dict[str, list[str]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("param", "text"), [(name, text) for name, texts in table.items() for text in texts])
+    return pytest.mark.parametrize(
+        ("param", "text"), [(name, text) for name, texts in table.items() for text in texts]
+    )
 
 
 @rows(ACCEPTED)
@@ -154,7 +159,10 @@ def test_the_location_of_an_invalid_value_in_a_message_is_named(messages: str, p
 
 
 def test_the_location_of_an_invalid_value_in_an_option_is_named() -> None:
-    assert rejection(body(stream_options='{"include_usage": "yes"}')).param == "stream_options.include_usage"
+    assert (
+        rejection(body(stream_options='{"include_usage": "yes"}')).param
+        == "stream_options.include_usage"
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +185,12 @@ def test_the_token_limit_has_two_names(texts: dict[str, str], limit: int | None)
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("null", False), ("{}", False), ('{"include_usage": false}', False), ('{"include_usage": true}', True)],
+    [
+        ("null", False),
+        ("{}", False),
+        ('{"include_usage": false}', False),
+        ('{"include_usage": true}', True),
+    ],
 )
 def test_include_usage_is_read(text: str, wanted: bool) -> None:
     """SR-055."""
@@ -222,9 +235,15 @@ def test_content_parts_are_decoded() -> None:
     """SR-034, SR-035, SR-037, SR-038."""
     parts: list[dict[str, Any]] = [
         {"type": "text", "text": "What is this?"},
-        {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/4AAQ", "detail": "low"}},
+        {
+            "type": "image_url",
+            "image_url": {"url": "data:image/jpeg;base64,/9j/4AAQ", "detail": "low"},
+        },
         {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
+        {
+            "type": "file",
+            "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
+        },
         {"type": "file", "file": {"file_id": "file-1"}},
         {"type": "something_new", "something_new": {"x": 1}},
     ]
@@ -276,7 +295,11 @@ def test_an_unchecked_parameter_keeps_its_bytes(name: str, text: str) -> None:
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=10,
 )
@@ -324,7 +347,9 @@ INVALID_JSON: dict[str, bytes] = {
     "a million brackets": body(x="[" * 1_000_000),
     "a million brackets, closed": body(x="[" * 1_000_000 + "]" * 1_000_000),
     "a hundred thousand objects": body(x='{"a":' * 100_000 + "1" + "}" * 100_000),
-    "brackets in a message": body(messages='[{"role": "user", "content": ' + "[" * 100_000 + "]" * 100_000 + "}]"),
+    "brackets in a message": body(
+        messages='[{"role": "user", "content": ' + "[" * 100_000 + "]" * 100_000 + "}]"
+    ),
 }
 
 
@@ -349,7 +374,11 @@ def test_a_hundred_levels_of_nesting_are_accepted() -> None:
     assert bytes(decode(body(tools=f"[{deep}]")).members["tools"]) == f"[{deep}]".encode()
 
 
-@given(st.binary() | st.text().map(str.encode) | json_values.map(lambda value: json.dumps(value).encode()))
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | json_values.map(lambda value: json.dumps(value).encode())
+)
 def test_arbitrary_bytes_raise_only_request_errors(data: bytes) -> None:
     """SR-065."""
     try:
@@ -419,7 +448,11 @@ def file(data: str) -> dict[str, Any]:
 def test_a_local_path_is_rejected(part: Any, member: str, path: str) -> None:
     """SR-039: the server does not read files for a client."""
     error = rejection(content({"type": "text", "text": "Hi"}, part(path)))
-    assert (error.status, error.param, error.code) == (400, f"messages[0].content[1].{member}", "invalid_value")
+    assert (error.status, error.param, error.code) == (
+        400,
+        f"messages[0].content[1].{member}",
+        "invalid_value",
+    )
     assert "local files are not read" in error.message
 
 
@@ -429,7 +462,10 @@ def test_a_local_path_is_rejected_in_every_url_member(member: str) -> None:
     assert rejection(content({"type": member, member: {"url": "/etc/hostname"}})).param == (
         f"messages[0].content[0].{member}.url"
     )
-    assert rejection(content({"type": member, member: "/etc/hostname"})).param == f"messages[0].content[0].{member}"
+    assert (
+        rejection(content({"type": member, member: "/etc/hostname"})).param
+        == f"messages[0].content[0].{member}"
+    )
 
 
 def test_a_local_path_is_rejected_whatever_the_type_of_the_part() -> None:
@@ -441,8 +477,14 @@ def test_a_local_path_is_rejected_whatever_the_type_of_the_part() -> None:
 
 def test_a_local_path_is_rejected_in_any_message() -> None:
     """SR-039: the error names its location."""
-    messages = [{"role": "user", "content": "Hi"}, {"role": "tool", "content": [image("/etc/hostname")]}]
-    assert rejection(body(messages=json.dumps(messages))).param == "messages[1].content[0].image_url.url"
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "tool", "content": [image("/etc/hostname")]},
+    ]
+    assert (
+        rejection(body(messages=json.dumps(messages))).param
+        == "messages[1].content[0].image_url.url"
+    )
 
 
 @pytest.mark.parametrize("part", [image, audio, file])
@@ -474,14 +516,21 @@ def test_a_text_part_may_look_like_a_path() -> None:
 
 
 def applied(
-    members: dict[str, str], defaults: dict[str, str] | None = None, force: dict[str, str] | None = None
+    members: dict[str, str],
+    defaults: dict[str, str] | None = None,
+    force: dict[str, str] | None = None,
 ) -> tuple[ChatRequest, dict[str, str]]:
     decoded = decode(body(**members))
     given: list[Members] = [
-        {name: Raw(text.encode()) for name, text in (texts or {}).items()} for texts in (defaults, force)
+        {name: Raw(text.encode()) for name, text in (texts or {}).items()}
+        for texts in (defaults, force)
     ]
     found = with_provider_settings(decoded, *given)
-    shown = {name: bytes(raw).decode() for name, raw in found.members.items() if name not in ("model", "messages")}
+    shown = {
+        name: bytes(raw).decode()
+        for name, raw in found.members.items()
+        if name not in ("model", "messages")
+    }
     return found.view, shown
 
 

@@ -19,7 +19,10 @@ def reference(name: str, section: str = "$defs") -> dict[str, Any]:
         {"$defs": {"A": reference("A")}},
         {"$defs": {"A": reference("B"), "B": reference("A")}},
         {"definitions": {"A": reference("A", "definitions")}},
-        {"$defs": {"A": reference("B"), "B": reference("C"), "C": reference("B")}, **reference("A")},
+        {
+            "$defs": {"A": reference("B"), "B": reference("C"), "C": reference("B")},
+            **reference("A"),
+        },
         {"items": {"$ref": "#"}},
         {"$defs": {"A": {"items": {"$ref": "#"}}}, **reference("A")},
     ],

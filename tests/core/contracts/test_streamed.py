@@ -17,13 +17,23 @@ COUNTS = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 
 
 def streamed(*choices: dict[str, Any], **more: object) -> tuple[list[Chunk], list[dict[str, Any]]]:
-    frame = {"id": "c", "object": "chat.completion", "created": 1_700_000_000, "model": "m", "system_fingerprint": "fp"}
+    frame = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "m",
+        "system_fingerprint": "fp",
+    }
     chunks = as_chunks(Completion(data=json.dumps({**frame, "choices": choices, **more}).encode()))
     return chunks, [json.loads(chunk.data) for chunk in chunks]
 
 
 def choice(index: int = 0, finish_reason: str = "stop", **message: object) -> dict[str, Any]:
-    return {"index": index, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
+    return {
+        "index": index,
+        "message": {"role": "assistant", **message},
+        "finish_reason": finish_reason,
+    }
 
 
 def test_the_message_comes_first_and_the_finish_reason_last() -> None:
@@ -37,7 +47,10 @@ def test_the_message_comes_first_and_the_finish_reason_last() -> None:
 def test_all_chunks_have_the_same_envelope() -> None:
     """SR-053, SR-050: with additional members."""
     _, chunks = streamed(choice(content="Hello"), usage=COUNTS)
-    frames = [{name: value for name, value in chunk.items() if name not in ("choices", "usage")} for chunk in chunks]
+    frames = [
+        {name: value for name, value in chunk.items() if name not in ("choices", "usage")}
+        for chunk in chunks
+    ]
     frame = {"id": "c", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "m"}
     assert frames == [{**frame, "system_fingerprint": "fp"}] * 3
 
@@ -72,7 +85,10 @@ def test_all_choices_are_included() -> None:
 
 def test_logprobs_and_additional_members_of_the_message_are_kept() -> None:
     """SR-050, SR-021."""
-    whole = {**choice(content="Hi", reasoning_content="Hm", annotations=[]), "logprobs": {"content": []}}
+    whole = {
+        **choice(content="Hi", reasoning_content="Hm", annotations=[]),
+        "logprobs": {"content": []},
+    }
     _, (first, _) = streamed(whole)
     assert first["choices"][0]["logprobs"] == {"content": []}
     assert first["choices"][0]["delta"]["reasoning_content"] == "Hm"

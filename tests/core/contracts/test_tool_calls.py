@@ -22,7 +22,9 @@ CLAUDE = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def message(**members: Any) -> Message:
-    return msgspec.convert(members, Message) if "tool_calls" not in members else _with_calls(members)
+    return (
+        msgspec.convert(members, Message) if "tool_calls" not in members else _with_calls(members)
+    )
 
 
 def _with_calls(members: dict[str, Any]) -> Message:
@@ -31,7 +33,10 @@ def _with_calls(members: dict[str, Any]) -> Message:
 
 def answer(*ids: str | None, name: str = "f") -> Message:
     """Return an answer with calls; None is a null id."""
-    calls = [{"id": each, "type": "function", "function": {"name": name, "arguments": "{}"}} for each in ids]
+    calls = [
+        {"id": each, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for each in ids
+    ]
     return message(role="assistant", tool_calls=calls)
 
 
@@ -96,7 +101,12 @@ def test_a_repair_is_logged_without_the_arguments(caplog: pytest.LogCaptureFixtu
     assert "secret" not in record.getMessage()
 
 
-@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner)).map(json.dumps))
+@given(
+    st.text()
+    | st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner)).map(
+        json.dumps
+    )
+)
 def test_no_past_arguments_raise(arguments: str) -> None:
     call = past_call(arguments)
     assert json.loads(call.arguments_text()) == call.arguments()
@@ -108,7 +118,9 @@ def test_a_call_of_a_custom_tool_is_unsupported_so_that_another_provider_is_trie
         called(message(role="assistant", tool_calls=[custom]))
 
 
-@pytest.mark.parametrize("broken", [{"id": "1"}, {"function": {}}, {"id": 1, "function": {"name": "f"}}])
+@pytest.mark.parametrize(
+    "broken", [{"id": "1"}, {"function": {}}, {"id": 1, "function": {"name": "f"}}]
+)
 def test_a_broken_call_is_the_clients_mistake(broken: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
         called(message(role="assistant", tool_calls=[broken]))
@@ -147,7 +159,9 @@ def test_ids_that_repeat_across_turns_become_unique_and_results_stay_with_their_
 
 
 def test_a_call_without_a_result_does_not_take_that_of_a_later_one() -> None:
-    _, results = run(ToolCallIds(), answer("a"), message(role="user", content="wait"), answer("a"), result("a"))
+    _, results = run(
+        ToolCallIds(), answer("a"), message(role="user", content="wait"), answer("a"), result("a")
+    )
     assert numbers(results) == [1]
 
 
@@ -168,7 +182,9 @@ def test_without_ids_results_belong_to_the_calls_in_order(no_id: str | None) -> 
 def test_without_ids_results_belong_to_the_calls_of_the_function_that_they_name() -> None:
     ids = ToolCallIds()
     calls = [{"function": {"name": name}} for name in ("f", "g")]
-    _, results = run(ids, message(role="assistant", tool_calls=calls), result(name="g"), result(name="f"))
+    _, results = run(
+        ids, message(role="assistant", tool_calls=calls), result(name="g"), result(name="f")
+    )
     assert numbers(results) == [1, 0]
 
 
@@ -200,7 +216,10 @@ def test_a_result_of_no_call_has_a_valid_id() -> None:
     assert NARROW.fullmatch(ids.result_id(result("nothing before")))
 
 
-IDS = st.lists(st.lists(st.sampled_from(["", "a", "a.b", "a:b", "a" * 70, "abcdef123"]), max_size=4), max_size=5)
+IDS = st.lists(
+    st.lists(st.sampled_from(["", "a", "a.b", "a:b", "a" * 70, "abcdef123"]), max_size=4),
+    max_size=5,
+)
 
 
 @pytest.mark.parametrize(("valid", "length"), [(NARROW, 9), (CLAUDE, 32)])
@@ -245,7 +264,11 @@ def test_an_answers_ids_become_unique(given_ids: list[str | None]) -> None:
 
 def test_an_answers_ids_do_not_repeat_those_of_the_conversation() -> None:
     past = {"id": "f:0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    call = call_with(USER, {"role": "assistant", "tool_calls": [past]}, {**USER, "role": "tool", "tool_call_id": "f:0"})
+    call = call_with(
+        USER,
+        {"role": "assistant", "tool_calls": [past]},
+        {**USER, "role": "tool", "tool_call_id": "f:0"},
+    )
     assert AnswerCallIds(call).unique("f:0") == "call_abc_0"
 
 

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llms_core.contracts.vectors import MAX_DIMENSIONS, Vector, as_base64, as_json, check_vectors, in_order, vector
+from llms_core.contracts.vectors import (
+    MAX_DIMENSIONS,
+    Vector,
+    as_base64,
+    as_json,
+    check_vectors,
+    in_order,
+    vector,
+)
 from llms_core.errors import ErrorKind, ProviderError
 
 float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -67,7 +75,9 @@ def test_what_is_not_base64_of_whole_numbers_is_a_bad_answer(text: str) -> None:
         ([[0.0] * (MAX_DIMENSIONS + 1)], 1, f"{MAX_DIMENSIONS + 1} dimensions"),
     ],
 )
-def test_unusable_vectors_are_a_bad_answer(vectors: list[list[float]], count: int, reason: str) -> None:
+def test_unusable_vectors_are_a_bad_answer(
+    vectors: list[list[float]], count: int, reason: str
+) -> None:
     with pytest.raises(ProviderError, match=reason) as caught:
         check_vectors([vector(each) for each in vectors], count)
     assert caught.value.kind is ErrorKind.BAD_RESPONSE
@@ -81,7 +91,9 @@ def test_vectors_are_put_in_the_order_of_their_indexes(indexes: list[int]) -> No
 
 
 @pytest.mark.parametrize("indexes", [[0, 0], [1, 2], [-1, 0], [None, 1], [1, None]])
-def test_indexes_that_are_not_those_of_the_inputs_are_a_bad_answer(indexes: list[int | None]) -> None:
+def test_indexes_that_are_not_those_of_the_inputs_are_a_bad_answer(
+    indexes: list[int | None],
+) -> None:
     vectors: list[Vector] = [vector([1.0]), vector([2.0])]
     with pytest.raises(ProviderError, match="indexes"):
         in_order(vectors, indexes)

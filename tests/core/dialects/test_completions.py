@@ -29,7 +29,10 @@ def streamed(ask: Asking, **members: object) -> list[str]:
 def test_sr_069e_a_prompt_becomes_a_users_message(ask: Asking, first: ScriptedUpstream) -> None:
     prompted(ask)
     assert first.requests[0].path == "/v1/chat/completions"
-    assert first.requests[0].json == {"model": UPSTREAM_ID, "messages": [{"role": "user", "content": "Say hello"}]}
+    assert first.requests[0].json == {
+        "model": UPSTREAM_ID,
+        "messages": [{"role": "user", "content": "Say hello"}],
+    }
 
 
 def test_sr_069e_a_list_of_one_prompt(ask: Asking, first: ScriptedUpstream) -> None:
@@ -39,13 +42,17 @@ def test_sr_069e_a_list_of_one_prompt(ask: Asking, first: ScriptedUpstream) -> N
 
 def test_sr_069e_the_answer_is_a_text_completion(ask: Asking, first: ScriptedUpstream) -> None:
     """SR-069e, SR-045: the model's local name; usage as the provider counts it."""
-    first.default = whole({"role": "assistant", "content": "Hello there"}, "length", system_fingerprint="fp_1")
+    first.default = whole(
+        {"role": "assistant", "content": "Hello there"}, "length", system_fingerprint="fp_1"
+    )
     assert prompted(ask) == {
         "id": "chatcmpl-up",
         "object": "text_completion",
         "created": 1_700_000_000,
         "model": "m",
-        "choices": [{"index": 0, "text": "Hello there", "logprobs": None, "finish_reason": "length"}],
+        "choices": [
+            {"index": 0, "text": "Hello there", "logprobs": None, "finish_reason": "length"}
+        ],
         "usage": {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21},
         "system_fingerprint": "fp_1",
     }
@@ -53,16 +60,26 @@ def test_sr_069e_the_answer_is_a_text_completion(ask: Asking, first: ScriptedUps
 
 def test_sr_069e_every_choice_is_kept(ask: Asking, first: ScriptedUpstream) -> None:
     choices = [
-        {"index": number, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        {
+            "index": number,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "stop",
+        }
         for number, text in enumerate(["a", "b"])
     ]
     first.default = whole(choices=choices)
-    assert [(one["index"], one["text"]) for one in prompted(ask, n=2)["choices"]] == [(0, "a"), (1, "b")]
+    assert [(one["index"], one["text"]) for one in prompted(ask, n=2)["choices"]] == [
+        (0, "a"),
+        (1, "b"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("message", "text"),
-    [({"role": "assistant"}, ""), ({"role": "assistant", "content": None, "refusal": "No."}, "No.")],
+    [
+        ({"role": "assistant"}, ""),
+        ({"role": "assistant", "content": None, "refusal": "No."}, "No."),
+    ],
 )
 def test_sr_069e_an_answer_without_content_is_its_refusal_or_an_empty_text(
     ask: Asking, first: ScriptedUpstream, message: dict[str, object], text: str
@@ -72,19 +89,30 @@ def test_sr_069e_an_answer_without_content_is_its_refusal_or_an_empty_text(
 
 
 def test_sr_069e_parameters_of_a_chat_pass(ask: Asking, first: ScriptedUpstream) -> None:
-    members = {"temperature": 0.5, "max_tokens": 7, "stop": ["\n"], "seed": 1, "user": "u", "of_a_vendor": [1]}
+    members = {
+        "temperature": 0.5,
+        "max_tokens": 7,
+        "stop": ["\n"],
+        "seed": 1,
+        "user": "u",
+        "of_a_vendor": [1],
+    }
     prompted(ask, **members)
     sent = first.requests[0].json
     assert {name: sent[name] for name in members} == members
 
 
-def test_sr_069e_what_only_the_legacy_endpoint_knows_goes_no_further(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_069e_what_only_the_legacy_endpoint_knows_goes_no_further(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """Values that ask for nothing are no reason to refuse, and no provider's chat knows the names."""
     prompted(ask, suffix=None, echo=False, best_of=1, logprobs=None)
     assert first.requests[0].json.keys() == {"model", "messages"}
 
 
-def test_sr_069e_a_message_of_the_clients_is_not_the_prompt(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_069e_a_message_of_the_clients_is_not_the_prompt(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     prompted(ask, messages=[{"role": "system", "content": "x"}])
     assert first.requests[0].json["messages"] == [{"role": "user", "content": "Say hello"}]
 
@@ -145,7 +173,9 @@ def test_sr_069e_what_no_chat_can_do_is_refused(
     assert first.requests == []
 
 
-@pytest.mark.parametrize(("body", "param"), [({"prompt": "x"}, "model"), ({"model": "m"}, "prompt")])
+@pytest.mark.parametrize(
+    ("body", "param"), [({"prompt": "x"}, "model"), ({"model": "m"}, "prompt")]
+)
 def test_sr_069e_a_member_that_is_missing(ask: Asking, body: dict[str, object], param: str) -> None:
     response = ask.post(body, TEXT)
     assert response.status_code == 400
@@ -154,7 +184,14 @@ def test_sr_069e_a_member_that_is_missing(ask: Asking, body: dict[str, object], 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{bad", b'{"model":"m","prompt":"\xff"}', b"[" * 20_000, b'{"model":"m","prompt":"x","y":"\xff"}'],
+    [
+        b"",
+        b"[]",
+        b"{bad",
+        b'{"model":"m","prompt":"\xff"}',
+        b"[" * 20_000,
+        b'{"model":"m","prompt":"x","y":"\xff"}',
+    ],
     ids=lambda body: repr(body[:40]),
 )
 def test_sr_030_a_body_that_is_no_json_object(ask: Asking, body: bytes) -> None:
@@ -166,7 +203,10 @@ def test_sr_030_a_body_that_is_no_json_object(ask: Asking, body: bytes) -> None:
 def test_sr_061_a_model_that_nobody_has(ask: Asking) -> None:
     response = ask.post({"model": "unknown-model", "prompt": "x"}, TEXT)
     assert response.status_code == 404
-    assert response.json()["error"]["message"] == "Model 'unknown-model' not found in any enabled provider"
+    assert (
+        response.json()["error"]["message"]
+        == "Model 'unknown-model' not found in any enabled provider"
+    )
 
 
 def test_sr_063_every_provider_failed(ask: Asking, first: ScriptedUpstream) -> None:

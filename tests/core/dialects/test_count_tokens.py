@@ -24,8 +24,18 @@ def providers(upstream: ScriptedUpstream) -> Json:
     """Three providers of `m`, of which the last cannot count, and `x` of one that cannot."""
     root = upstream.base_url.removesuffix("/v1")
     blocks = {
-        "claude": {"type": "anthropic", "base_url": upstream.base_url, "api_key": "k", "models": {"m": "up"}},
-        "gemini": {"type": "google", "base_url": f"{root}/v1beta", "api_key": "k", "models": {"m": "up"}},
+        "claude": {
+            "type": "anthropic",
+            "base_url": upstream.base_url,
+            "api_key": "k",
+            "models": {"m": "up"},
+        },
+        "gemini": {
+            "type": "google",
+            "base_url": f"{root}/v1beta",
+            "api_key": "k",
+            "models": {"m": "up"},
+        },
         "other": {
             "type": "OpenAiProvider",
             "base_url": upstream.base_url,
@@ -70,10 +80,19 @@ def test_the_next_provider_counts_if_one_fails(ask: Asking, first: ScriptedUpstr
 
 @pytest.mark.parametrize(
     "answer",
-    [error(500), error(404), error(400), json_body({"tokens": 1}), json_body({"input_tokens": -1}), text_body("?")],
+    [
+        error(500),
+        error(404),
+        error(400),
+        json_body({"tokens": 1}),
+        json_body({"input_tokens": -1}),
+        text_body("?"),
+    ],
     ids=["overloaded", "unknown", "refused", "another answer", "a wrong number", "no JSON"],
 )
-def test_an_estimate_answers_if_every_provider_fails(ask: Asking, first: ScriptedUpstream, answer: Any) -> None:
+def test_an_estimate_answers_if_every_provider_fails(
+    ask: Asking, first: ScriptedUpstream, answer: Any
+) -> None:
     first.default = answer
     response = ask.post(PROMPT, MESSAGES)
     assert response.status_code == 200
@@ -84,7 +103,9 @@ def test_an_estimate_answers_if_every_provider_fails(ask: Asking, first: Scripte
     assert paths(first) == [CLAUDE, GEMINI]
 
 
-def test_an_estimate_answers_at_once_if_no_provider_can_count(ask: Asking, first: ScriptedUpstream) -> None:
+def test_an_estimate_answers_at_once_if_no_provider_can_count(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     response = ask.post({**PROMPT, "model": "x"}, MESSAGES)
     assert response.headers["x-llms-token-count"] == "estimate"
     assert "x-llms-attempts" not in response.headers
@@ -116,10 +137,21 @@ def test_a_provider_that_keeps_failing_is_not_asked_again(
 
 def test_the_official_sdks_read_the_count(pair: Pair, first: ScriptedUpstream) -> None:
     first.default = json_body({"input_tokens": 12})
-    with anthropic.Anthropic(base_url=pair.gateway.origin, api_key="not-needed", max_retries=0) as claude:
-        assert claude.messages.count_tokens(model="m", messages=[{"role": "user", "content": "Hi"}]).input_tokens == 12
-    with OpenAI(base_url=f"{pair.gateway.origin}/v1", api_key="not-needed", max_retries=0) as client:
-        counted = client.responses.input_tokens.count(model="m", input="Hi", instructions="Be brief")
+    with anthropic.Anthropic(
+        base_url=pair.gateway.origin, api_key="not-needed", max_retries=0
+    ) as claude:
+        assert (
+            claude.messages.count_tokens(
+                model="m", messages=[{"role": "user", "content": "Hi"}]
+            ).input_tokens
+            == 12
+        )
+    with OpenAI(
+        base_url=f"{pair.gateway.origin}/v1", api_key="not-needed", max_retries=0
+    ) as client:
+        counted = client.responses.input_tokens.count(
+            model="m", input="Hi", instructions="Be brief"
+        )
     assert (counted.object, counted.input_tokens) == ("response.input_tokens", 12)
     assert first.requests[-1].json["system"]
 

@@ -23,14 +23,37 @@ Json = dict[str, Any]
 FRAMES = (
     chunk({"role": "assistant", "reasoning_content": "Hm"}),
     chunk({"content": "Yes"}),
-    chunk({"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]}),
+    chunk(
+        {
+            "tool_calls": [
+                {
+                    "index": 0,
+                    "id": "a",
+                    "type": "function",
+                    "function": {"name": "f", "arguments": ""},
+                }
+            ]
+        }
+    ),
     chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"x":1}'}}]}),
-    chunk({"tool_calls": [{"index": 1, "id": "b", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}),
+    chunk(
+        {
+            "tool_calls": [
+                {
+                    "index": 1,
+                    "id": "b",
+                    "type": "function",
+                    "function": {"name": "f", "arguments": "{}"},
+                }
+            ]
+        }
+    ),
     chunk({}, "tool_calls"),
 )
 #: Without the members that make no difference: the stream is cut at each of its bytes.
 STREAM = b"".join(
-    b"data: %b\n\n" % json.dumps({"choices": frame["choices"]}, separators=(",", ":")).encode() for frame in FRAMES
+    b"data: %b\n\n" % json.dumps({"choices": frame["choices"]}, separators=(",", ":")).encode()
+    for frame in FRAMES
 )
 STREAM += b"data: [DONE]\n\n"
 EVENTS = {"content-type": "text/event-stream"}
@@ -89,7 +112,11 @@ def text_in(response: httpx.Response) -> Any:
     ids=["messages", "responses", "completions"],
 )
 def test_a_cut_anywhere_is_the_whole_answer_or_an_error(
-    ask: Asking, first: ScriptedUpstream, path: str, members: Json, meaning: Callable[[httpx.Response], Any]
+    ask: Asking,
+    first: ScriptedUpstream,
+    path: str,
+    members: Json,
+    meaning: Callable[[httpx.Response], Any],
 ) -> None:
     body = {"model": "m", "stream": True, **members}
     first.default = Reply(Status(200, EVENTS), Chunk(STREAM))

@@ -60,7 +60,9 @@ paths = {}
 class World:
     """A gateway with the providers `first` and `second`, and a client of it."""
 
-    def __init__(self, gateway: ThreadGateway, first: ScriptedUpstream, second: ScriptedUpstream) -> None:
+    def __init__(
+        self, gateway: ThreadGateway, first: ScriptedUpstream, second: ScriptedUpstream
+    ) -> None:
         self.gateway = gateway
         self.first = first
         self.second = second
@@ -77,7 +79,9 @@ class World:
         return [each["embedding"] for each in data]
 
 
-def _block(upstream: ScriptedUpstream, type_: str, *models: str, **members: object) -> dict[str, Any]:
+def _block(
+    upstream: ScriptedUpstream, type_: str, *models: str, **members: object
+) -> dict[str, Any]:
     return {
         "type": type_,
         "base_url": upstream.base_url,
@@ -90,7 +94,11 @@ def _block(upstream: ScriptedUpstream, type_: str, *models: str, **members: obje
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("embeddings")
-    with ScriptedUpstream() as first, ScriptedUpstream() as second, pytest.MonkeyPatch.context() as patch:
+    with (
+        ScriptedUpstream() as first,
+        ScriptedUpstream() as second,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("LLMS_HOME", str(folder))
         providers = {
             "plain": _block(first, "plain", "both", "alone", "plain-only"),
@@ -165,7 +173,15 @@ def test_requests_are_logged_like_all_others(world: World) -> None:
 
 def test_the_provider_gets_its_own_names_at_its_own_path(world: World) -> None:
     world.second.default = embeddings(dimensions=2)
-    world.vectors("typed-only", "one", dimensions=2, input_type="query", user="u", encoding_format="base64", other=1.50)
+    world.vectors(
+        "typed-only",
+        "one",
+        dimensions=2,
+        input_type="query",
+        user="u",
+        encoding_format="base64",
+        other=1.50,
+    )
     (seen,) = world.second.requests
     assert seen.path == "/v1/v2/vectors"
     assert seen.json == {
@@ -191,7 +207,9 @@ def test_the_client_gets_the_encoding_that_it_requested(world: World, model: str
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 def test_a_provider_may_send_the_other_encoding(world: World, encoding: str) -> None:
-    world.second.default = json_body({"data": [{"embedding": base64.b64encode(struct.pack("<2f", 0.5, 2)).decode()}]})
+    world.second.default = json_body(
+        {"data": [{"embedding": base64.b64encode(struct.pack("<2f", 0.5, 2)).decode()}]}
+    )
     (found,) = world.vectors("typed-only", "one", encoding_format=encoding)
     if encoding == "base64":
         found = list(struct.unpack("<2f", base64.b64decode(found)))
@@ -208,18 +226,25 @@ def test_numbers_are_passed_on_with_all_their_digits(world: World) -> None:
 
 def test_an_answer_without_usage_counts_nothing(world: World) -> None:
     world.second.default = json_body({"data": [{"embedding": [1]}]})
-    assert world.embed("typed-only", "one").json()["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
+    assert world.embed("typed-only", "one").json()["usage"] == {
+        "prompt_tokens": 0,
+        "total_tokens": 0,
+    }
 
 
 def test_the_order_is_that_of_the_inputs(world: World) -> None:
-    world.second.default = json_body({"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]})
+    world.second.default = json_body(
+        {"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]}
+    )
     assert world.vectors("typed-only", ["one", "two"]) == [[1.0], [2.0]]
 
 
 def test_batches_are_split_and_rejoined(world: World) -> None:
     texts = [f"text {number}" for number in range(20)]
     response = world.embed("plain-only", texts)
-    assert [each["embedding"] for each in response.json()["data"]] == [vector_of(text) for text in texts]
+    assert [each["embedding"] for each in response.json()["data"]] == [
+        vector_of(text) for text in texts
+    ]
     assert response.json()["usage"] == {"prompt_tokens": 20, "total_tokens": 20}
     assert response.headers["x-llms-attempts"] == "plain;ok"
     sizes = [len(seen.json["input"]) for seen in world.first.requests]
@@ -240,7 +265,9 @@ def test_a_failing_part_fails_the_attempt_and_the_next_provider_answers_all(worl
 
     world.first.default = Reply(one_fails)
     response = world.embed("both", texts)
-    assert [each["embedding"] for each in response.json()["data"]] == [vector_of(text) for text in texts]
+    assert [each["embedding"] for each in response.json()["data"]] == [
+        vector_of(text) for text in texts
+    ]
     assert response.headers["x-llms-attempts"] == "plain;error=overloaded;status=500, typed;ok"
     (seen,) = world.second.requests
     assert seen.json["input"] == texts
@@ -264,7 +291,9 @@ def test_a_client_that_disconnects_cancels_all_parts(world: World) -> None:
 
     world.first.default = Reply(stall)
     with pytest.raises(httpx.ReadTimeout):
-        world.http.post("/v1/embeddings", json={"model": "plain-only", "input": ["x"] * 9}, timeout=0.3)
+        world.http.post(
+            "/v1/embeddings", json={"model": "plain-only", "input": ["x"] * 9}, timeout=0.3
+        )
     assert started.wait(5)
     for seen in list(world.first.requests):
         seen.wait_closed()
@@ -274,7 +303,9 @@ def test_parts_are_sent_a_few_at_a_time(world: World) -> None:
     go = threading.Event()
     world.first.default = Reply(Wait(go), embeddings())
     with pytest.raises(httpx.ReadTimeout):
-        world.http.post("/v1/embeddings", json={"model": "plain-only", "input": ["x"] * 90}, timeout=0.5)
+        world.http.post(
+            "/v1/embeddings", json={"model": "plain-only", "input": ["x"] * 90}, timeout=0.5
+        )
     assert len(world.first.requests) == 4
     go.set()
 
@@ -299,7 +330,9 @@ def test_tokens_are_refused_if_no_provider_accepts_them(world: World) -> None:
 
 
 @pytest.mark.parametrize(("member", "value"), [("dimensions", 2), ("input_type", "query")])
-def test_parameters_are_refused_where_the_provider_lacks_them(world: World, member: str, value: object) -> None:
+def test_parameters_are_refused_where_the_provider_lacks_them(
+    world: World, member: str, value: object
+) -> None:
     found = error_of(world.embed("plain-only", "one", **{member: value}))
     assert found["param"] == member
     assert world.first.requests == []
@@ -309,7 +342,14 @@ def test_parameters_are_refused_where_the_provider_lacks_them(world: World, memb
 
 @pytest.mark.parametrize(
     ("value", "sent"),
-    [("query", "q"), ("search_query", "q"), ("document", "d"), ("search_document", "d"), ("passage", "d"), ("d", "d")],
+    [
+        ("query", "q"),
+        ("search_query", "q"),
+        ("document", "d"),
+        ("search_document", "d"),
+        ("passage", "d"),
+        ("d", "d"),
+    ],
 )
 def test_input_types_have_the_providers_names(world: World, value: str, sent: str) -> None:
     world.vectors("typed-only", "one", input_type=value)
@@ -347,7 +387,8 @@ def test_no_other_model_answers(world: World) -> None:
     assert world.second.requests == []
     world.second.default = completion("Hello")
     chat = world.http.post(
-        "/v1/chat/completions", json={"model": "alone", "messages": [{"role": "user", "content": "?"}]}
+        "/v1/chat/completions",
+        json={"model": "alone", "messages": [{"role": "user", "content": "?"}]},
     )
     assert chat.headers["x-llms-provider"] == "typed"
 
@@ -418,7 +459,10 @@ def test_null_means_absent(world: World) -> None:
 
 def _data(*vectors: object) -> Reply:
     return json_body(
-        {"object": "list", "data": [{"index": index, "embedding": each} for index, each in enumerate(vectors)]}
+        {
+            "object": "list",
+            "data": [{"index": index, "embedding": each} for index, each in enumerate(vectors)],
+        }
     )
 
 
@@ -443,7 +487,9 @@ HOSTILE: dict[str, Callable[[], Reply]] = {
     "NaN": lambda: _broken(b'{"data":[{"embedding":[NaN]},{"embedding":[1]}]}'),
     "overflow": lambda: _broken(b'{"data":[{"embedding":[1e999]},{"embedding":[1]}]}'),
     "too large for float32": lambda: _broken(b'{"data":[{"embedding":[1e39]},{"embedding":[1]}]}'),
-    "twice the same": lambda: json_body({"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [2]}]}),
+    "twice the same": lambda: json_body(
+        {"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [2]}]}
+    ),
     "a list": lambda: json_body([[1], [2]]),
     "a chat completion": completion,
     "an empty object": lambda: json_body({}),
@@ -469,12 +515,16 @@ def test_an_unusable_answer_of_the_only_provider_is_an_error(world: World, name:
 
 
 def test_an_error_with_status_200_is_that_error(world: World) -> None:
-    world.first.default = json_body({"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}})
+    world.first.default = json_body(
+        {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}
+    )
     response = world.embed("both", "one")
     assert "plain;error=rate_limit" in response.headers["x-llms-attempts"]
 
 
 def test_the_providers_refusal_reaches_the_client(world: World) -> None:
-    world.second.default = error(400, "This model does not support specifying dimensions", param="dimensions")
+    world.second.default = error(
+        400, "This model does not support specifying dimensions", param="dimensions"
+    )
     found = error_of(world.embed("typed-only", "one", dimensions=2))
     assert found["message"] == "This model does not support specifying dimensions"

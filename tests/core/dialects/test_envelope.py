@@ -16,7 +16,9 @@ from llms_core.dialects.envelope import Envelope, key_of, opened, seal
 
 def test_an_envelope_comes_back_as_it_was() -> None:
     envelope = Envelope(
-        provider_extra={"google": {"parts": [1]}}, calls={"c1": {"extra_content": "y"}}, message={"z": []}
+        provider_extra={"google": {"parts": [1]}},
+        calls={"c1": {"extra_content": "y"}},
+        message={"z": []},
     )
     assert opened(seal(envelope)) == envelope
 
@@ -50,7 +52,9 @@ def test_machines_share_a_key_that_is_given(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_key_that_cannot_be_stored_lives_with_the_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_that_cannot_be_stored_lives_with_the_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
     with caplog.at_level(logging.WARNING):
         assert len(key_of({"LLMS_HOME": str(tmp_path / "file")})) == 32

@@ -36,7 +36,12 @@ PROVIDERS = {
 def config(upstream: ScriptedUpstream) -> Json:
     blocks: Json = {}
     for name, (type_, model, _) in PROVIDERS.items():
-        block = {"type": type_, "base_url": upstream.base_url, "api_key": "sk-marked-key", "models": {name: model}}
+        block = {
+            "type": type_,
+            "base_url": upstream.base_url,
+            "api_key": "sk-marked-key",
+            "models": {name: model},
+        }
         blocks[name] = {**block, "region": "us-east-1"} if type_ == "bedrock" else block
     return {"providers": blocks}
 
@@ -76,7 +81,9 @@ def as_chat(model: str, turns: Turns) -> tuple[str, Json]:
             for (call, _), function in zip(turn, functions, strict=True)
         ]
         messages.append({"role": "assistant", "content": None, "tool_calls": calls})
-        messages += [{"role": "tool", "tool_call_id": call.id, "content": result} for call, result in turn]
+        messages += [
+            {"role": "tool", "tool_call_id": call.id, "content": result} for call, result in turn
+        ]
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
     return "/v1/chat/completions", {"model": model, "messages": messages, "tools": tools}
 
@@ -84,8 +91,14 @@ def as_chat(model: str, turns: Turns) -> tuple[str, Json]:
 def as_messages(model: str, turns: Turns) -> tuple[str, Json]:
     messages: list[Json] = [{"role": "user", "content": "Hi"}]
     for turn in with_results(turns):
-        uses = [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments} for call, _ in turn]
-        results = [{"type": "tool_result", "tool_use_id": call.id, "content": result} for call, result in turn]
+        uses = [
+            {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
+            for call, _ in turn
+        ]
+        results = [
+            {"type": "tool_result", "tool_use_id": call.id, "content": result}
+            for call, result in turn
+        ]
         messages += [{"role": "assistant", "content": uses}, {"role": "user", "content": results}]
     tools = [{"name": "f", "input_schema": {"type": "object"}}]
     return "/v1/messages", {"model": model, "max_tokens": 100, "messages": messages, "tools": tools}
@@ -95,9 +108,21 @@ def as_responses(model: str, turns: Turns) -> tuple[str, Json]:
     items: list[Json] = [{"role": "user", "content": "Hi"}]
     for turn in with_results(turns):
         for call, _ in turn:
-            arguments = json.dumps(call.arguments) if isinstance(call.arguments, dict) else call.arguments
-            items.append({"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments})
-        items += [{"type": "function_call_output", "call_id": call.id, "output": result} for call, result in turn]
+            arguments = (
+                json.dumps(call.arguments) if isinstance(call.arguments, dict) else call.arguments
+            )
+            items.append(
+                {
+                    "type": "function_call",
+                    "call_id": call.id,
+                    "name": call.name,
+                    "arguments": arguments,
+                }
+            )
+        items += [
+            {"type": "function_call_output", "call_id": call.id, "output": result}
+            for call, result in turn
+        ]
     tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
     return "/v1/responses", {"model": model, "input": items, "tools": tools}
 
@@ -105,7 +130,10 @@ def as_responses(model: str, turns: Turns) -> tuple[str, Json]:
 def as_gemini(model: str, turns: Turns) -> tuple[str, Json]:
     contents: list[Json] = [{"role": "user", "parts": [{"text": "Hi"}]}]
     for turn in with_results(turns):
-        calls = [{"functionCall": {"id": call.id, "name": call.name, "args": call.arguments}} for call, _ in turn]
+        calls = [
+            {"functionCall": {"id": call.id, "name": call.name, "args": call.arguments}}
+            for call, _ in turn
+        ]
         results = [
             {"functionResponse": {"id": call.id, "name": call.name, "response": {"output": result}}}
             for call, result in turn
@@ -134,7 +162,11 @@ def sent_calls(body: Json) -> Iterator[tuple[str, Any, str]]:
             if block.get("type") == "tool_use":
                 yield block["id"], block["input"], block["name"]
             if "toolUse" in block:
-                yield block["toolUse"]["toolUseId"], block["toolUse"]["input"], block["toolUse"]["name"]
+                yield (
+                    block["toolUse"]["toolUseId"],
+                    block["toolUse"]["input"],
+                    block["toolUse"]["name"],
+                )
     for content in body.get("contents", ()):
         for part in content["parts"]:
             if "functionCall" in part:
@@ -228,7 +260,9 @@ def test_ids_are_unique_and_valid_and_results_stay_with_their_calls(
 
 @provider
 @pytest.mark.parametrize("api", ["chat", "messages", "responses"])
-def test_the_name_of_a_call_is_never_empty(ask: Asking, first: ScriptedUpstream, api: str, provider: str) -> None:
+def test_the_name_of_a_call_is_never_empty(
+    ask: Asking, first: ScriptedUpstream, api: str, provider: str
+) -> None:
     """Some models call a function without a name, and no provider accepts that when it comes back."""
     calls = list(sent_calls(received(ask, first, api, provider, [[Call("call_1", name="")]])))
     assert [name for _, _, name in calls] == ["f_"]

@@ -25,7 +25,11 @@ HELLO = [{"role": "user", "parts": [{"text": "Hello!"}]}]
 WEATHER = {
     "name": "weather",
     "description": "The weather of a city",
-    "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]},
+    "parameters": {
+        "type": "OBJECT",
+        "properties": {"city": {"type": "STRING"}},
+        "required": ["city"],
+    },
 }
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -43,7 +47,9 @@ def client(pair: Pair) -> Iterator[genai.Client]:
         yield started
 
 
-def post(pair: Pair, body: Any, path: str = GENERATE, headers: Mapping[str, str] | None = None) -> httpx.Response:
+def post(
+    pair: Pair, body: Any, path: str = GENERATE, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     with httpx.Client(base_url=pair.gateway.origin, timeout=20, trust_env=False) as http:
         return http.post(path, content=content, headers=headers)
@@ -85,7 +91,12 @@ def pieces(content: bytes) -> list[Json]:
 
 def parts_of(found: list[Json]) -> list[Json]:
     """All parts of the first candidate in pieces."""
-    return [part for piece in found for each in piece.get("candidates", ())[:1] for part in each["content"]["parts"]]
+    return [
+        part
+        for piece in found
+        for each in piece.get("candidates", ())[:1]
+        for part in each["content"]["parts"]
+    ]
 
 
 def dropped(response: httpx.Response) -> list[str]:
@@ -105,7 +116,11 @@ def test_the_sdk_reads_an_answer(client: genai.Client, pair: Pair) -> None:
     assert answer.candidates[0].finish_reason == types.FinishReason.STOP
     usage = answer.usage_metadata
     assert usage is not None
-    assert (usage.prompt_token_count, usage.candidates_token_count, usage.total_token_count) == (9, 12, 21)
+    assert (usage.prompt_token_count, usage.candidates_token_count, usage.total_token_count) == (
+        9,
+        12,
+        21,
+    )
 
 
 def test_the_sdk_reads_a_stream(client: genai.Client, pair: Pair) -> None:
@@ -149,22 +164,43 @@ def test_the_sdk_calls_functions_by_itself(client: genai.Client, pair: Pair, str
         """The weather of a city."""
         return f"Rain in {city}"
 
-    call = {"id": "call_7", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bonn"}'}}
+    call = {
+        "id": "call_7",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city": "Bonn"}'},
+    }
     if streams:
         pieces_of_call = [
-            chunk({"tool_calls": [{**call, "index": 0, "function": {"name": "weather", "arguments": '{"city"'}}]}),
+            chunk(
+                {
+                    "tool_calls": [
+                        {
+                            **call,
+                            "index": 0,
+                            "function": {"name": "weather", "arguments": '{"city"'},
+                        }
+                    ]
+                }
+            ),
             chunk({"tool_calls": [{"index": 0, "function": {"arguments": ': "Bonn"}'}}]}),
         ]
         pair.upstream.script(events(*pieces_of_call, chunk({}, "tool_calls"), "[DONE]"))
     else:
-        pair.upstream.script(whole({"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"))
+        pair.upstream.script(
+            whole({"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls")
+        )
     pair.upstream.default = completion("Take an umbrella.")
     config = types.GenerateContentConfig(tools=[weather])
     if streams:
-        stream = client.models.generate_content_stream(model="m", contents="The weather?", config=config)
+        stream = client.models.generate_content_stream(
+            model="m", contents="The weather?", config=config
+        )
         text = "".join(each.text or "" for each in stream)
     else:
-        text = client.models.generate_content(model="m", contents="The weather?", config=config).text or ""
+        text = (
+            client.models.generate_content(model="m", contents="The weather?", config=config).text
+            or ""
+        )
     assert text == "Take an umbrella."
     _, asked, result = pair.upstream.requests[-1].json["messages"]
     assert asked["tool_calls"][0]["function"]["name"] == "weather"
@@ -180,7 +216,9 @@ def test_structured_output_is_read_by_the_sdk(client: genai.Client, pair: Pair) 
         "properties": {"name": {"type": "STRING"}, "age": {"type": "INTEGER", "nullable": True}},
         "propertyOrdering": ["name", "age"],
     }
-    config = types.GenerateContentConfig(response_mime_type="application/json", response_schema=schema)
+    config = types.GenerateContentConfig(
+        response_mime_type="application/json", response_schema=schema
+    )
     answer = client.models.generate_content(model="m", contents="Who?", config=config)
     assert answer.parsed == {"name": "Ada", "age": 36}
     described = pair.upstream.requests[-1].json["response_format"]
@@ -192,18 +230,32 @@ def test_structured_output_is_read_by_the_sdk(client: genai.Client, pair: Pair) 
 
 
 def test_thoughts_are_parts_of_their_own(client: genai.Client, pair: Pair) -> None:
-    pair.upstream.default = whole({"role": "assistant", "content": "42", "reasoning_content": "Let me think."})
-    config = types.GenerateContentConfig(thinking_config=types.ThinkingConfig(include_thoughts=True))
+    pair.upstream.default = whole(
+        {"role": "assistant", "content": "42", "reasoning_content": "Let me think."}
+    )
+    config = types.GenerateContentConfig(
+        thinking_config=types.ThinkingConfig(include_thoughts=True)
+    )
     answer = client.models.generate_content(model="m", contents="?", config=config)
     assert answer.parts
-    assert [(part.text, part.thought) for part in answer.parts] == [("Let me think.", True), ("42", None)]
+    assert [(part.text, part.thought) for part in answer.parts] == [
+        ("Let me think.", True),
+        ("42", None),
+    ]
     assert answer.text == "42"
 
 
-def test_thoughts_before_a_call_return_to_the_provider_even_if_the_client_leaves_them_out(pair: Pair) -> None:
+def test_thoughts_before_a_call_return_to_the_provider_even_if_the_client_leaves_them_out(
+    pair: Pair,
+) -> None:
     """Gemini CLI removes thoughts, and keeps the signatures of calls."""
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-    message = {"role": "assistant", "content": None, "reasoning_content": "I call it.", "tool_calls": [call]}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "I call it.",
+        "tool_calls": [call],
+    }
     pair.upstream.script(whole(message, "tool_calls"))
     tools = [{"functionDeclarations": [WEATHER]}]
     parts = ask(pair, tools=tools).json()["candidates"][0]["content"]["parts"]
@@ -226,7 +278,9 @@ def test_a_stream_is_a_json_array_without_alt_sse(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?alt=sse"])
-def test_a_stream_that_breaks_ends_in_an_error_without_finish_reason(pair: Pair, query: str) -> None:
+def test_a_stream_that_breaks_ends_in_an_error_without_finish_reason(
+    pair: Pair, query: str
+) -> None:
     """SR-058"""
     pair.upstream.default = Reply(events(chunk({"role": "assistant", "content": "Hi"})), Close())
     response = ask(pair, STREAM + query)
@@ -249,7 +303,9 @@ def test_parallel_calls_are_whole_parts_in_their_order(pair: Pair) -> None:
         return chunk({"tool_calls": [{"index": index, **members}]})
 
     def begin(index: int, name: str) -> Json:
-        return fragment(index, id=f"c{index}", type="function", function={"name": name, "arguments": ""})
+        return fragment(
+            index, id=f"c{index}", type="function", function={"name": name, "arguments": ""}
+        )
 
     pair.upstream.default = events(
         chunk({"role": "assistant", "content": "I look."}),
@@ -272,7 +328,11 @@ def test_parallel_calls_are_whole_parts_in_their_order(pair: Pair) -> None:
 def test_several_candidates(pair: Pair) -> None:
     pair.upstream.default = whole(
         choices=[
-            {"index": number, "message": {"role": "assistant", "content": str(number)}, "finish_reason": "stop"}
+            {
+                "index": number,
+                "message": {"role": "assistant", "content": str(number)},
+                "finish_reason": "stop",
+            }
             for number in range(2)
         ]
     )
@@ -300,7 +360,8 @@ def test_counts_of_tokens_are_in_googles_terms(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "expected"), [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")]
+    ("reason", "expected"),
+    [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")],
 )
 def test_finish_reasons(pair: Pair, reason: str, expected: str) -> None:
     pair.upstream.default = whole(finish_reason=reason)
@@ -310,7 +371,11 @@ def test_finish_reasons(pair: Pair, reason: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [{"role": "assistant", "content": None, "refusal": "No."}, {"role": "assistant", "content": ""}]
+    "message",
+    [
+        {"role": "assistant", "content": None, "refusal": "No."},
+        {"role": "assistant", "content": ""},
+    ],
 )
 def test_a_refusal_is_feedback_for_the_prompt(pair: Pair, message: Json) -> None:
     pair.upstream.default = whole(message, "stop" if message.get("refusal") else "content_filter")
@@ -321,7 +386,12 @@ def test_a_refusal_is_feedback_for_the_prompt(pair: Pair, message: Json) -> None
 
 
 def test_log_probabilities(pair: Pair) -> None:
-    entry = {"token": "Hi", "logprob": -0.5, "bytes": None, "top_logprobs": [{"token": "Ho", "logprob": -1.0}]}
+    entry = {
+        "token": "Hi",
+        "logprob": -0.5,
+        "bytes": None,
+        "top_logprobs": [{"token": "Ho", "logprob": -1.0}],
+    }
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": "Hi"},
@@ -338,8 +408,14 @@ def test_log_probabilities(pair: Pair) -> None:
 
 
 def test_arguments_that_are_no_object_are_kept(pair: Pair) -> None:
-    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bo'}}
-    pair.upstream.default = whole({"role": "assistant", "content": None, "tool_calls": [call]}, "length")
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city": "Bo'},
+    }
+    pair.upstream.default = whole(
+        {"role": "assistant", "content": None, "tool_calls": [call]}, "length"
+    )
     part = ask(pair).json()["candidates"][0]["content"]["parts"][0]
     assert part["functionCall"]["args"] == {"invalid_arguments": '{"city": "Bo'}
 
@@ -367,7 +443,11 @@ def test_the_sdk_gets_the_error_of_an_unknown_model(client: genai.Client) -> Non
 
 @pytest.mark.parametrize(
     ("status", "expected", "name"),
-    [(429, 429, "RESOURCE_EXHAUSTED"), (500, 502, "UNAVAILABLE"), (401, 424, "FAILED_PRECONDITION")],
+    [
+        (429, 429, "RESOURCE_EXHAUSTED"),
+        (500, 502, "UNAVAILABLE"),
+        (401, 424, "FAILED_PRECONDITION"),
+    ],
 )
 def test_errors_of_providers(pair: Pair, status: int, expected: int, name: str) -> None:
     pair.upstream.default = error(status, "No.")
@@ -397,7 +477,15 @@ def test_the_time_to_wait_is_a_detail(pair: Pair) -> None:
             "contents[0].parts[0].functionResponse.name",
         ),
         (
-            {"contents": [{"parts": [{"fileData": {"fileUri": "file:///etc/passwd", "mimeType": "image/png"}}]}]},
+            {
+                "contents": [
+                    {
+                        "parts": [
+                            {"fileData": {"fileUri": "file:///etc/passwd", "mimeType": "image/png"}}
+                        ]
+                    }
+                ]
+            },
             "contents[0].parts[0].fileData.fileUri",
         ),
         (
@@ -407,9 +495,18 @@ def test_the_time_to_wait_is_a_detail(pair: Pair) -> None:
         ({"systemInstruction": {"parts": [{"inlineData": {}}]}}, "systemInstruction.parts[0]"),
         ({"generationConfig": {"temperature": 3}}, "generationConfig.temperature"),
         ({"generation_config": {"max_output_tokens": 0}}, "generationConfig.maxOutputTokens"),
-        ({"generationConfig": {"responseMimeType": "image/png"}}, "generationConfig.responseMimeType"),
-        ({"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "toolConfig.functionCallingConfig.mode"),
-        ({"toolConfig": {"functionCallingConfig": {"mode": "SOME"}}}, "toolConfig.functionCallingConfig.mode"),
+        (
+            {"generationConfig": {"responseMimeType": "image/png"}},
+            "generationConfig.responseMimeType",
+        ),
+        (
+            {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
+            "toolConfig.functionCallingConfig.mode",
+        ),
+        (
+            {"toolConfig": {"functionCallingConfig": {"mode": "SOME"}}},
+            "toolConfig.functionCallingConfig.mode",
+        ),
         ({"tools": [{"functionDeclarations": [{"name": ""}]}]}, "tools[0].functionDeclarations"),
     ],
 )
@@ -417,7 +514,9 @@ def test_an_invalid_member_is_named(pair: Pair, members: Json, field: str) -> No
     response = ask(pair, **members)
     found = error_of(response)
     assert (response.status_code, found["status"]) == (400, "INVALID_ARGUMENT")
-    assert [each["field"] for detail in found["details"] for each in detail.get("fieldViolations", ())] == [field]
+    assert [
+        each["field"] for detail in found["details"] for each in detail.get("fieldViolations", ())
+    ] == [field]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"contents": ' + b"[" * 5000])
@@ -434,7 +533,9 @@ def test_paths_that_are_not_served_get_googles_error(pair: Pair, method: str, pa
     error_of(response)
 
 
-@pytest.mark.parametrize("path", ["/v1/v1beta/models/m:generateContent", "/v1beta/v1beta/models/m:generateContent"])
+@pytest.mark.parametrize(
+    "path", ["/v1/v1beta/models/m:generateContent", "/v1beta/v1beta/models/m:generateContent"]
+)
 def test_a_wrong_base_url_is_recognized(pair: Pair, path: str) -> None:
     response = post(pair, {"contents": HELLO}, path, {"x-goog-api-key": "any"})
     assert "must not end in /v1beta" in error_of(response)["message"]
@@ -450,7 +551,9 @@ def test_models_are_listed_as_google_lists_them(client: genai.Client) -> None:
 
 def test_tokens_are_estimated(client: genai.Client, pair: Pair) -> None:
     assert (client.models.count_tokens(model="m", contents="Hello!").total_tokens or 0) > 0
-    response = post(pair, {"generateContentRequest": {"model": "models/m", "contents": HELLO}}, COUNT)
+    response = post(
+        pair, {"generateContentRequest": {"model": "models/m", "contents": HELLO}}, COUNT
+    )
     assert response.json()["totalTokens"] > 0
     assert response.headers["x-llms-token-count"] == "estimate"
 
@@ -488,7 +591,12 @@ def test_parameters_are_translated(pair: Pair) -> None:
 def test_both_spellings_of_names_are_accepted_but_the_clients_own_names_stay(pair: Pair) -> None:
     schema = {"type": "OBJECT", "properties": {"max_items": {"type": "ARRAY", "max_items": "3"}}}
     function = {"name": "f", "parameters": schema}
-    call = {"function_call": {"name": "f", "args": {"max_items": [1], "inline_data": {"mime_type": "x"}}}}
+    call = {
+        "function_call": {
+            "name": "f",
+            "args": {"max_items": [1], "inline_data": {"mime_type": "x"}},
+        }
+    }
     result = {"function_response": {"name": "f", "response": {"top_k": 1}}}
     body = sent(
         pair,
@@ -497,7 +605,9 @@ def test_both_spellings_of_names_are_accepted_but_the_clients_own_names_stay(pai
         tools=[{"function_declarations": [function]}],
     )
     assert body["stop"] == ["a"]
-    assert body["tools"][0]["function"]["parameters"]["properties"] == {"max_items": {"type": "array", "maxItems": 3}}
+    assert body["tools"][0]["function"]["parameters"]["properties"] == {
+        "max_items": {"type": "array", "maxItems": 3}
+    }
     arguments = body["messages"][1]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(arguments) == {"max_items": [1], "inline_data": {"mime_type": "x"}}
     assert json.loads(body["messages"][2]["content"]) == {"top_k": 1}
@@ -524,7 +634,11 @@ def test_what_only_google_has_is_left_out_with_notice(pair: Pair) -> None:
         safetySettings=[{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
         labels={"team": "a"},
         tools=[{"googleSearch": {}}, {"functionDeclarations": [WEATHER]}, {"codeExecution": {}}],
-        generationConfig={"topK": 40, "thinkingConfig": {"thinkingBudget": 1024}, "mediaResolution": "LOW"},
+        generationConfig={
+            "topK": 40,
+            "thinkingConfig": {"thinkingBudget": 1024},
+            "mediaResolution": "LOW",
+        },
     )
     assert response.status_code == 200
     assert sorted(dropped(response)) == [
@@ -536,14 +650,17 @@ def test_what_only_google_has_is_left_out_with_notice(pair: Pair) -> None:
         "tools.codeExecution",
         "tools.googleSearch",
     ]
-    assert [each["function"]["name"] for each in pair.upstream.requests[-1].json["tools"]] == ["weather"]
+    assert [each["function"]["name"] for each in pair.upstream.requests[-1].json["tools"]] == [
+        "weather"
+    ]
 
 
 @pytest.fixture(scope="module")
 def reasoner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """A gateway with a model that takes an effort, as OpenAI's do."""
     declared = (
-        '[types.acme]\nbase_url = "https://api.acme.example"\n[types.acme.rules]\nreasoning_effort = ["thinker"]\n'
+        '[types.acme]\nbase_url = "https://api.acme.example"\n'
+        '[types.acme.rules]\nreasoning_effort = ["thinker"]\n'
     )
 
     def config(upstream: ScriptedUpstream) -> Json:
@@ -566,8 +683,13 @@ def reasoner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     ],
     ids=str,
 )
-def test_thinking_becomes_an_effort_that_every_model_takes(reasoner: Pair, thinking: Json, effort: str | None) -> None:
-    assert sent(reasoner, generationConfig={"thinkingConfig": thinking}).get("reasoning_effort") == effort
+def test_thinking_becomes_an_effort_that_every_model_takes(
+    reasoner: Pair, thinking: Json, effort: str | None
+) -> None:
+    assert (
+        sent(reasoner, generationConfig={"thinkingConfig": thinking}).get("reasoning_effort")
+        == effort
+    )
 
 
 @pytest.mark.parametrize(
@@ -576,10 +698,17 @@ def test_thinking_becomes_an_effort_that_every_model_takes(reasoner: Pair, think
         {"cachedContent": "cachedContents/1"},
         {"tools": [{"googleSearch": {}}], "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
         {"generationConfig": {"responseModalities": ["AUDIO"]}},
-        {"generationConfig": {"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["a"]}}},
+        {
+            "generationConfig": {
+                "responseMimeType": "text/x.enum",
+                "responseSchema": {"type": "STRING", "enum": ["a"]},
+            }
+        },
     ],
 )
-def test_what_an_answer_depends_on_is_refused_where_it_is_lacking(pair: Pair, members: Json) -> None:
+def test_what_an_answer_depends_on_is_refused_where_it_is_lacking(
+    pair: Pair, members: Json
+) -> None:
     before = len(pair.upstream.requests)
     response = ask(pair, **members)
     assert response.status_code == 400, response.text
@@ -601,7 +730,11 @@ def test_what_an_answer_depends_on_is_refused_where_it_is_lacking(pair: Pair, me
 )
 def test_modes_of_calling(pair: Pair, config: Json, expected: object) -> None:
     other = {**WEATHER, "name": "other"}
-    body = sent(pair, tools=[{"functionDeclarations": [WEATHER, other]}], toolConfig={"functionCallingConfig": config})
+    body = sent(
+        pair,
+        tools=[{"functionDeclarations": [WEATHER, other]}],
+        toolConfig={"functionCallingConfig": config},
+    )
     assert body.get("tool_choice") == expected
     names = [each["function"]["name"] for each in body["tools"]]
     assert names == (config.get("allowedFunctionNames") or ["weather", "other"])
@@ -650,7 +783,13 @@ def test_media_become_parts(client: genai.Client, pair: Pair) -> None:
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}},
         {"type": "input_audio", "input_audio": {"data": encoded, "format": "mp3"}},
-        {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{encoded}", "filename": "document.pdf"}},
+        {
+            "type": "file",
+            "file": {
+                "file_data": f"data:application/pdf;base64,{encoded}",
+                "filename": "document.pdf",
+            },
+        },
         {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}},
     ]
 
@@ -671,5 +810,9 @@ def test_images_in_results_of_functions_reach_the_provider(pair: Pair) -> None:
 
 @pytest.mark.parametrize("config", [{"mode": "ANY", "allowedFunctionNames": ["unknown"]}])
 def test_a_function_that_is_not_declared_cannot_be_allowed(pair: Pair, config: Json) -> None:
-    response = ask(pair, tools=[{"functionDeclarations": [WEATHER]}], toolConfig={"functionCallingConfig": config})
+    response = ask(
+        pair,
+        tools=[{"functionDeclarations": [WEATHER]}],
+        toolConfig={"functionCallingConfig": config},
+    )
     assert "allowedFunctionNames[0]" in error_of(response)["message"]

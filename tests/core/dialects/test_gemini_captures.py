@@ -51,7 +51,9 @@ def texts(contents: Any) -> list[str]:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("capture", CAPTURES, ids=[each.id for each in CAPTURES])
-def test_a_captured_request_is_translated_for_every_adapter(capture: Capture, provider: str) -> None:
+def test_a_captured_request_is_translated_for_every_adapter(
+    capture: Capture, provider: str
+) -> None:
     request = upstream_request(subject_of(provider), capture.body)
     written = json.dumps(json.loads(request.content), ensure_ascii=False)
     turns = [*capture.body["contents"], capture.body["systemInstruction"]]
@@ -76,7 +78,9 @@ def answered(recording: Recording) -> bool:
 def test_a_recorded_request_is_translated(recording: Recording, provider: str) -> None:
     """All of a request that Google has answered reaches Google, and what is text every other provider."""
     try:
-        request = upstream_request(subject_of(provider), recording.request["body"], model=recording.model)
+        request = upstream_request(
+            subject_of(provider), recording.request["body"], model=recording.model
+        )
     except Unsupported:
         assert provider not in ("google", "vertex")
         return
@@ -106,11 +110,16 @@ def kinds(parts: list[Json]) -> Json:
     others = [
         {name: value for name, value in part.items() if name != "thoughtSignature"}
         for part in parts
-        if not part.keys() & {"text", "functionCall"} and part.keys() - {"thoughtSignature", "thought"}
+        if not part.keys() & {"text", "functionCall"}
+        and part.keys() - {"thoughtSignature", "thought"}
     ]
     return {
-        "text": "".join(part["text"] for part in parts if "text" in part and not part.get("thought")),
-        "thoughts": "".join(part["text"] for part in parts if "text" in part and part.get("thought")),
+        "text": "".join(
+            part["text"] for part in parts if "text" in part and not part.get("thought")
+        ),
+        "thoughts": "".join(
+            part["text"] for part in parts if "text" in part and part.get("thought")
+        ),
         "calls": [(call["name"], call.get("args") or {}) for call in calls],
         "others": sorted(json.dumps(other, sort_keys=True) for other in others),
         "signatures": {part["thoughtSignature"] for part in parts if part.get("thoughtSignature")},
@@ -124,7 +133,12 @@ def check(found: list[Json], original: list[Json]) -> None:
     assert actual.pop("signatures") <= expected.pop("signatures")
     assert actual == expected
     last = next(
-        (each for answer in reversed(original) for each in answer.get("candidates") or () if each.get("finishReason")),
+        (
+            each
+            for answer in reversed(original)
+            for each in answer.get("candidates") or ()
+            if each.get("finishReason")
+        ),
         None,
     )
     if last is not None and found[-1].get("candidates"):
@@ -144,7 +158,12 @@ def test_googles_recorded_answers_survive_chat(recording: Recording) -> None:
     found = json.loads(encode_answer(answer, call.body))
     check([found], [original])
     usage = original.get("usageMetadata", {})
-    for name in ("promptTokenCount", "thoughtsTokenCount", "cachedContentTokenCount", "totalTokenCount"):
+    for name in (
+        "promptTokenCount",
+        "thoughtsTokenCount",
+        "cachedContentTokenCount",
+        "totalTokenCount",
+    ):
         if usage.get("promptTokenCount"):
             assert found["usageMetadata"].get(name) == usage.get(name)
 
@@ -185,14 +204,23 @@ def test_a_signed_call_returns_to_google_as_it_was(recording: Recording) -> None
     answer = subject.adapter.completion(call, recording.body)
     turn = json.loads(encode_answer(answer, call.body))["candidates"][0]["content"]
     calls = [part for part in turn["parts"] if "functionCall" in part]
-    results = [{"functionResponse": {"name": part["functionCall"]["name"], "response": {}}} for part in calls]
+    results = [
+        {"functionResponse": {"name": part["functionCall"]["name"], "response": {}}}
+        for part in calls
+    ]
     contents = [*HELLO["contents"], turn, {"role": "user", "parts": results}]
     try:
-        sent = json.loads(upstream_request(subject, {"contents": contents}, model=recording.model).content)
+        sent = json.loads(
+            upstream_request(subject, {"contents": contents}, model=recording.model).content
+        )
     except RequestError as error:
         pytest.fail(str(error))
-    returned = [part for content in sent["contents"] for part in content["parts"] if "functionCall" in part]
+    returned = [
+        part for content in sent["contents"] for part in content["parts"] if "functionCall" in part
+    ]
     assert [part.get("thoughtSignature") for part in returned if part in calls] == [
         part.get("thoughtSignature") for part in calls if part in returned
     ]
-    assert [part["functionCall"]["args"] for part in returned] == [part["functionCall"]["args"] for part in calls]
+    assert [part["functionCall"]["args"] for part in returned] == [
+        part["functionCall"]["args"] for part in calls
+    ]

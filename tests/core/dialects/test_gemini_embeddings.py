@@ -20,7 +20,10 @@ BATCH = "/v1beta/models/m:batchEmbedContents"
 
 
 def vectors(*values: list[float]) -> Reply:
-    data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(values)]
+    data = [
+        {"object": "embedding", "index": index, "embedding": each}
+        for index, each in enumerate(values)
+    ]
     usage = {"prompt_tokens": 5, "total_tokens": 5}
     return json_body({"object": "list", "data": data, "model": "up-m", "usage": usage})
 
@@ -58,7 +61,10 @@ def test_the_sdk_reads_vectors(client: genai.Client, pair: Pair) -> None:
 def test_one_text_has_one_vector(pair: Pair) -> None:
     pair.upstream.default = vectors([0.5, 1.0])
     response = post(pair, ONE, {"content": {"parts": [{"text": "a"}, {"text": "b"}]}})
-    assert response.json() == {"embedding": {"values": [0.5, 1.0]}, "usageMetadata": {"promptTokenCount": 5}}
+    assert response.json() == {
+        "embedding": {"values": [0.5, 1.0]},
+        "usageMetadata": {"promptTokenCount": 5},
+    }
     assert pair.upstream.requests[-1].json["input"] in ("ab", ["ab"])
 
 
@@ -69,7 +75,9 @@ def test_dimensions_are_passed_on(client: genai.Client, pair: Pair) -> None:
     assert pair.upstream.requests[-1].json["dimensions"] == 2
 
 
-def test_what_the_provider_lacks_is_refused_under_googles_name(client: genai.Client, pair: Pair) -> None:
+def test_what_the_provider_lacks_is_refused_under_googles_name(
+    client: genai.Client, pair: Pair
+) -> None:
     """An input type that is ignored would give other vectors."""
     config = types.EmbedContentConfig(task_type="RETRIEVAL_QUERY")
     with pytest.raises(errors.ClientError) as raised:
@@ -98,7 +106,9 @@ def test_an_invalid_member_is_named(pair: Pair, path: str, body: Json, field: st
     response = post(pair, path, body)
     assert response.status_code == 400
     details = response.json()["error"]["details"]
-    assert [each["field"] for detail in details for each in detail.get("fieldViolations", ())] == [field]
+    assert [each["field"] for detail in details for each in detail.get("fieldViolations", ())] == [
+        field
+    ]
 
 
 def test_an_unknown_model_is_not_found(pair: Pair) -> None:

@@ -19,13 +19,20 @@ from llms_core.errors import RequestError
 OWN = "an envelope of this gateway"
 FORGED = "bGxtczEuAAAA"
 
-scalars = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "a", "model", "user", "ANY", FORGED])
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from(["", "a", "model", "user", "ANY", FORGED])
+)
 values = st.recursive(
     scalars,
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
-            st.sampled_from(["type", "name", "text", "parts", "properties", "mime_type", "any_of", "args"]),
+            st.sampled_from(
+                ["type", "name", "text", "parts", "properties", "mime_type", "any_of", "args"]
+            ),
             inner,
             max_size=3,
         )
@@ -42,11 +49,20 @@ def objects(*names: str) -> st.SearchStrategy[dict[str, Any]]:
 calls = objects("id", "args", "partialArgs") | st.builds(
     lambda more: {"name": "f", "args": {}, **more}, objects("id", "args")
 )
-results = st.builds(lambda more: {"name": "f", **more}, objects("id", "response", "parts", "willContinue"))
-blobs = objects("mimeType", "mime_type", "data", "displayName") | st.just({"mimeType": "image/png", "data": "aaaa"})
-files = objects("fileUri", "file_uri", "mimeType") | st.just({"fileUri": "https://example.com/a.png"})
+results = st.builds(
+    lambda more: {"name": "f", **more}, objects("id", "response", "parts", "willContinue")
+)
+blobs = objects("mimeType", "mime_type", "data", "displayName") | st.just(
+    {"mimeType": "image/png", "data": "aaaa"}
+)
+files = objects("fileUri", "file_uri", "mimeType") | st.just(
+    {"fileUri": "https://example.com/a.png"}
+)
 parts = st.builds(
-    lambda members, signature: {**members, **({"thoughtSignature": signature} if signature else {})},
+    lambda members, signature: {
+        **members,
+        **({"thoughtSignature": signature} if signature else {}),
+    },
     st.one_of(
         st.just({"text": "a"}),
         st.just({"text": "t", "thought": True}),
@@ -55,7 +71,9 @@ parts = st.builds(
         st.builds(lambda value: {"functionResponse": value}, results),
         st.builds(lambda value: {"inlineData": value}, blobs),
         st.builds(lambda value: {"fileData": value}, files),
-        objects("text", "thought", "executableCode", "codeExecutionResult", "videoMetadata", "toolCall"),
+        objects(
+            "text", "thought", "executableCode", "codeExecutionResult", "videoMetadata", "toolCall"
+        ),
     ),
     st.sampled_from(["", FORGED, "AAAA", OWN]),
 )
@@ -64,7 +82,9 @@ turns = st.builds(
     st.sampled_from(["user", "model", "model", "function", "", None]),
     st.lists(parts, max_size=3),
 )
-tools = objects("functionDeclarations", "googleSearch", "google_search", "codeExecution") | st.builds(
+tools = objects(
+    "functionDeclarations", "googleSearch", "google_search", "codeExecution"
+) | st.builds(
     lambda more: {"functionDeclarations": [{"name": "f", **more}]},
     objects("name", "description", "parameters", "parametersJsonSchema", "response"),
 )
@@ -76,13 +96,28 @@ requests = st.builds(
         optional={
             "tools": st.lists(tools, max_size=2) | values,
             "toolConfig": st.builds(
-                lambda config: {"functionCallingConfig": config}, objects("mode", "allowedFunctionNames")
+                lambda config: {"functionCallingConfig": config},
+                objects("mode", "allowedFunctionNames"),
             )
             | values,
             "systemInstruction": turns | values,
             "generationConfig": objects(
-                *("temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "candidateCount", "seed"),
-                *("responseMimeType", "responseSchema", "responseJsonSchema", "thinkingConfig", "responseModalities"),
+                *(
+                    "temperature",
+                    "topP",
+                    "topK",
+                    "maxOutputTokens",
+                    "stopSequences",
+                    "candidateCount",
+                    "seed",
+                ),
+                *(
+                    "responseMimeType",
+                    "responseSchema",
+                    "responseJsonSchema",
+                    "thinkingConfig",
+                    "responseModalities",
+                ),
             ),
             "safetySettings": values,
             "cachedContent": values,
@@ -95,7 +130,11 @@ requests = st.builds(
 
 @given(request=requests)
 def test_a_request_is_accepted_or_refused(request: dict[str, Any]) -> None:
-    envelope = seal(Envelope({"anthropic": {"content": [{"type": "thinking"}]}}, {"a": {"id": 5}}, {"role": "x"}))
+    envelope = seal(
+        Envelope(
+            {"anthropic": {"content": [{"type": "thinking"}]}}, {"a": {"id": 5}}, {"role": "x"}
+        )
+    )
     data = json.dumps(request).replace(json.dumps(OWN), json.dumps(as_base64(envelope))).encode()
     for decode in (decode_content, decode_stream, decode_prompt):
         with suppress(RequestError):
@@ -120,4 +159,6 @@ def test_deep_nesting_is_accepted_or_refused(name: str) -> None:
     deep = f'{{"{name}": ' * 400 + "{}" + "}" * 400
     tools = f'[{{"function_declarations": [{{"name": "f", "parameters": {deep}}}]}}]'
     with suppress(RequestError):
-        decode_content(incoming(f'{{"contents": [{{"parts": [{{"text": "a"}}]}}], "tools": {tools}}}'.encode()))
+        decode_content(
+            incoming(f'{{"contents": [{{"parts": [{{"text": "a"}}]}}], "tools": {tools}}}'.encode())
+        )

@@ -33,7 +33,11 @@ TOML = (
 
 def log_of(gateway: Gateway) -> str:
     """What the gateway has logged, without the lines of the tests' own client, which is in the same process."""
-    return "".join(line for line in gateway.log().splitlines(keepends=True) if not line.startswith("INFO httpx "))
+    return "".join(
+        line
+        for line in gateway.log().splitlines(keepends=True)
+        if not line.startswith("INFO httpx ")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,9 @@ def test_models_are_listed_with_a_key_in_the_url(http: httpx.Client, path: str) 
     assert http.get(f"{path}?{QUERY}").status_code == 200
 
 
-@pytest.mark.parametrize("query", ["", "?key=", "?key=wrong", "?Key=sk-of-ada%2B%2F%C3%A9", "?key=%FF"])
+@pytest.mark.parametrize(
+    "query", ["", "?key=", "?key=wrong", "?Key=sk-of-ada%2B%2F%C3%A9", "?key=%FF"]
+)
 def test_every_other_key_is_refused_with_googles_error(http: httpx.Client, query: str) -> None:
     response = http.post(GENERATE + query, json=HELLO)
     assert response.status_code == 401
@@ -82,14 +88,21 @@ def test_every_other_key_is_refused_with_googles_error(http: httpx.Client, query
 
 def test_the_sdk_gets_the_error(pair: Pair) -> None:
     options = types.HttpOptions(base_url=pair.gateway.origin, timeout=20_000)
-    with genai.Client(api_key="wrong", http_options=options) as client, pytest.raises(errors.ClientError) as raised:
+    with (
+        genai.Client(api_key="wrong", http_options=options) as client,
+        pytest.raises(errors.ClientError) as raised,
+    ):
         client.models.generate_content(model="m", contents="Hello!")
     assert raised.value.status == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/models", "/ready"])
 def test_other_paths_take_no_key_from_the_url(http: httpx.Client, path: str) -> None:
-    response = http.get(path, params=QUERY) if path in ("/v1/models", "/ready") else http.post(f"{path}?{QUERY}")
+    response = (
+        http.get(path, params=QUERY)
+        if path in ("/v1/models", "/ready")
+        else http.post(f"{path}?{QUERY}")
+    )
     assert response.status_code == 401 or "providers" not in response.json()
 
 
@@ -107,7 +120,9 @@ def test_other_paths_take_no_key_from_the_url(http: httpx.Client, path: str) -> 
         ("POST", GENERATE, json.dumps(HELLO).encode()),
     ],
 )
-def test_a_key_in_the_url_shows_nowhere(http: httpx.Client, pair: Pair, method: str, path: str, content: bytes) -> None:
+def test_a_key_in_the_url_shows_nowhere(
+    http: httpx.Client, pair: Pair, method: str, path: str, content: bytes
+) -> None:
     separator = "&" if "?" in path else "?"
     response = http.request(method, f"{path}{separator}{QUERY}", content=content)
     shown = response.text + str(response.headers) + log_of(pair.gateway)
@@ -145,7 +160,10 @@ def test_plugins_get_the_key_as_a_header_and_no_url_with_it(
 
 def test_web_pages_that_are_admitted_may_use_it(http: httpx.Client) -> None:
     page = {"origin": "https://app.example"}
-    asked = {"access-control-request-method": "POST", "access-control-request-headers": "x-goog-api-key,content-type"}
+    asked = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-goog-api-key,content-type",
+    }
     allowed = http.options(f"{GENERATE}?{QUERY}", headers=page | asked)
     assert allowed.status_code == 204
     assert "x-goog-api-key" in allowed.headers["access-control-allow-headers"]

@@ -10,7 +10,16 @@ import httpx
 import pytest
 
 from llms_core.dialects.envelope import Envelope, as_base64, seal
-from llms_core.testing import Chunk, Reply, ScriptedUpstream, Status, completion, error, json_body, text_body
+from llms_core.testing import (
+    Chunk,
+    Reply,
+    ScriptedUpstream,
+    Status,
+    completion,
+    error,
+    json_body,
+    text_body,
+)
 from tests.conftest import MARK, Gateway, Serve
 from tests.core.server.conftest import NO_RETRIES, Asking
 
@@ -32,13 +41,22 @@ ANSWER = (
 
 def candidate(text: str, reason: str | None = None, **members: Any) -> Json:
     end = {"finishReason": reason} if reason else {}
-    return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0, **end}], **members}
+    return {
+        "candidates": [
+            {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0, **end}
+        ],
+        **members,
+    }
 
 
 EVENTS = [
     candidate("Hi", usageMetadata={"promptTokenCount": 4}, modelVersion="gemini-2.5-flash-001"),
     candidate(", you", brandNew={"a": 1}),
-    candidate("!", "STOP", usageMetadata={"promptTokenCount": 4, "candidatesTokenCount": 3, "totalTokenCount": 7}),
+    candidate(
+        "!",
+        "STOP",
+        usageMetadata={"promptTokenCount": 4, "candidatesTokenCount": 3, "totalTokenCount": 7},
+    ),
     {"usageMetadata": {"promptTokenCount": 4, "candidatesTokenCount": 5, "totalTokenCount": 9}},
 ]
 
@@ -92,7 +110,9 @@ def ask(asking_with: Ask, first: ScriptedUpstream) -> Asking:
     return asking_with({"google": google(first)})
 
 
-def test_a_request_reaches_the_gemini_api_as_it_was_written(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_request_reaches_the_gemini_api_as_it_was_written(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     given = {"x-goog-api-key": "mine", "cookie": "a=b", "x-goog-api-client": "google-genai-sdk/1"}
     response = ask.post(BODY, GENERATE, given)
     assert response.content == ANSWER
@@ -105,7 +125,9 @@ def test_a_request_reaches_the_gemini_api_as_it_was_written(ask: Asking, first: 
     assert "x-llms-dropped-params" not in response.headers
 
 
-def test_a_request_reaches_vertex_ai_as_it_was_written(asking_with: Ask, first: ScriptedUpstream) -> None:
+def test_a_request_reaches_vertex_ai_as_it_was_written(
+    asking_with: Ask, first: ScriptedUpstream
+) -> None:
     base_url = f"{first.origin}/v1/projects/p/locations/global/publishers/google"
     ask = asking_with({"vertex": google(first, type="vertex", base_url=base_url)})
     assert ask.post(BODY, GENERATE).content == ANSWER
@@ -116,13 +138,17 @@ def test_a_request_reaches_vertex_ai_as_it_was_written(asking_with: Ask, first: 
 
 
 def test_vertex_ai_gets_no_turns_without_roles(asking_with: Ask, first: ScriptedUpstream) -> None:
-    ask = asking_with({"vertex": google(first, type="vertex", base_url=f"{first.origin}/v1/publishers/google")})
+    ask = asking_with(
+        {"vertex": google(first, type="vertex", base_url=f"{first.origin}/v1/publishers/google")}
+    )
     assert ask.post({"contents": [{"parts": [{"text": "Hi"}]}]}, GENERATE).status_code == 200
     assert first.requests[0].json["contents"] == [{"role": "user", "parts": [{"text": "Hi"}]}]
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])
-def test_a_stream_is_passed_on_in_whatever_pieces_it_arrives(ask: Asking, first: ScriptedUpstream, size: int) -> None:
+def test_a_stream_is_passed_on_in_whatever_pieces_it_arrives(
+    ask: Asking, first: ScriptedUpstream, size: int
+) -> None:
     first.default = stream(EVENTS, size)
     response = ask.post(BODY, f"{STREAM}?alt=sse")
     assert response.content == expected(EVENTS)
@@ -130,14 +156,18 @@ def test_a_stream_is_passed_on_in_whatever_pieces_it_arrives(ask: Asking, first:
     assert first.requests[0].body == BODY
 
 
-def test_a_stream_is_an_array_for_clients_that_want_one(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_stream_is_an_array_for_clients_that_want_one(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = stream(EVENTS)
     assert ask.post(HELLO, STREAM).json() == EVENTS
     assert first.requests[0].path.endswith("?alt=sse")
 
 
 @pytest.mark.parametrize("query", ["", "?alt=sse"])
-def test_a_stream_that_is_cut_never_ends_like_a_complete_one(ask: Asking, first: ScriptedUpstream, query: str) -> None:
+def test_a_stream_that_is_cut_never_ends_like_a_complete_one(
+    ask: Asking, first: ScriptedUpstream, query: str
+) -> None:
     for count in range(1, 3):
         first.default = stream(EVENTS[:count])
         response = ask.post(HELLO, STREAM + query)
@@ -155,7 +185,10 @@ def test_the_last_counts_are_recorded(ask: Asking, first: ScriptedUpstream) -> N
 
 
 def test_a_blocked_prompt_is_an_answer(ask: Asking, first: ScriptedUpstream) -> None:
-    blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 4}}
+    blocked = {
+        "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+        "usageMetadata": {"promptTokenCount": 4},
+    }
     first.default = stream([blocked])
     assert ask.post(HELLO, STREAM).json() == [blocked]
     first.default = json_body(blocked)
@@ -168,7 +201,12 @@ def test_what_is_no_answer_leads_to_the_next_provider(
 ) -> None:
     first.default = text_body(body.decode(), media="application/json")
     second.default = completion("Hi from chat")
-    other = {"type": "openai-compatible", "base_url": second.base_url, "api_key": "k", "models": {"m": "x"}}
+    other = {
+        "type": "openai-compatible",
+        "base_url": second.base_url,
+        "api_key": "k",
+        "models": {"m": "x"},
+    }
     ask = asking_with({"google": google(first), "other": other})
     answer = ask.post(HELLO, GENERATE).json()
     assert answer["candidates"][0]["content"]["parts"] == [{"text": "Hi from chat"}]
@@ -177,9 +215,16 @@ def test_what_is_no_answer_leads_to_the_next_provider(
 def test_an_error_in_a_stream_leads_to_the_next_provider(
     asking_with: Ask, first: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
-    first.default = stream([{"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}])
+    first.default = stream(
+        [{"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}]
+    )
     second.default = completion("Hi from chat")
-    other = {"type": "openai-compatible", "base_url": second.base_url, "api_key": "k", "models": {"m": "x"}}
+    other = {
+        "type": "openai-compatible",
+        "base_url": second.base_url,
+        "api_key": "k",
+        "models": {"m": "x"},
+    }
     ask = asking_with({"google": google(first), "other": other})
     response = ask.post(HELLO, STREAM)
     assert response.headers["x-llms-provider"] == "other"
@@ -189,7 +234,12 @@ def test_an_error_in_a_stream_leads_to_the_next_provider(
 def test_what_only_google_has_skips_providers_without_it(
     asking_with: Ask, first: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
-    other = {"type": "openai-compatible", "base_url": second.base_url, "api_key": "k", "models": {"m": "x"}}
+    other = {
+        "type": "openai-compatible",
+        "base_url": second.base_url,
+        "api_key": "k",
+        "models": {"m": "x"},
+    }
     ask = asking_with({"other": other, "google": google(first)})
     assert ask.post({**HELLO, "cachedContent": "cachedContents/1"}, GENERATE).content == ANSWER
     assert not second.requests
@@ -203,7 +253,12 @@ UNKNOWN_PART = {"contents": [{"role": "user", "parts": [{"brandNew": {"a": 1}}]}
 def test_what_chat_cannot_express_skips_providers_of_other_protocols(
     asking_with: Ask, first: ScriptedUpstream, second: ScriptedUpstream, path: str
 ) -> None:
-    other = {"type": "openai-compatible", "base_url": second.base_url, "api_key": "k", "models": {"m": "x"}}
+    other = {
+        "type": "openai-compatible",
+        "base_url": second.base_url,
+        "api_key": "k",
+        "models": {"m": "x"},
+    }
     ask = asking_with({"other": other, "google": google(first)})
     assert ask.post(UNKNOWN_PART, path).status_code == 200
     assert not second.requests
@@ -213,7 +268,12 @@ def test_what_chat_cannot_express_skips_providers_of_other_protocols(
 def test_what_chat_cannot_express_is_refused_where_nobody_has_the_api(
     asking_with: Ask, second: ScriptedUpstream
 ) -> None:
-    other = {"type": "openai-compatible", "base_url": second.base_url, "api_key": "k", "models": {"m": "x"}}
+    other = {
+        "type": "openai-compatible",
+        "base_url": second.base_url,
+        "api_key": "k",
+        "models": {"m": "x"},
+    }
     response = asking_with({"other": other}).post(UNKNOWN_PART, GENERATE)
     assert response.status_code == 400
     assert "contents[0].parts[0]" in response.text
@@ -272,7 +332,9 @@ def test_a_conversation_that_another_model_began_is_translated(
     assert (first.requests[0].json == request) == is_passed_on
 
 
-def test_a_client_that_leaves_at_the_end_is_not_a_cancellation(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_client_that_leaves_at_the_end_is_not_a_cancellation(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = stream(EVENTS)
     with httpx.Client(base_url=ask.gateway.origin, timeout=20, trust_env=False) as client:
         assert client.post(STREAM, json=HELLO).status_code == 200
@@ -287,19 +349,31 @@ def test_an_answer_that_came_whole_is_one_piece(ask: Asking, first: ScriptedUpst
 
 
 @pytest.mark.parametrize("path", [STREAM, GENERATE])
-def test_a_stream_that_came_as_an_array_keeps_its_pieces(ask: Asking, first: ScriptedUpstream, path: str) -> None:
+def test_a_stream_that_came_as_an_array_keeps_its_pieces(
+    ask: Asking, first: ScriptedUpstream, path: str
+) -> None:
     first.default = text_body(json.dumps(EVENTS), media="application/json")
     found = ask.post(HELLO, path).json()
     if path == STREAM:
         assert found == EVENTS
     else:
-        assert [part["text"] for part in found["candidates"][0]["content"]["parts"]] == ["Hi", ", you", "!"]
+        assert [part["text"] for part in found["candidates"][0]["content"]["parts"]] == [
+            "Hi",
+            ", you",
+            "!",
+        ]
         assert found["candidates"][0]["finishReason"] == "STOP"
 
 
-def test_a_stream_that_was_not_asked_for_becomes_one_answer(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_stream_that_was_not_asked_for_becomes_one_answer(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = stream(EVENTS)
     found = ask.post(HELLO, GENERATE).json()
-    assert [part["text"] for part in found["candidates"][0]["content"]["parts"]] == ["Hi", ", you", "!"]
+    assert [part["text"] for part in found["candidates"][0]["content"]["parts"]] == [
+        "Hi",
+        ", you",
+        "!",
+    ]
     assert found["usageMetadata"]["totalTokenCount"] == 9
     assert found["modelVersion"] == "gemini-2.5-flash-001"

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from gemini_requests import Json, check_pieces, incoming, pieces_of
 from google.genai.types import GenerateContentResponse
-from recorded_answers import Meaning, meaning_of, meaning_of_chunks, streamed, streams, whole, whole_answers
+from recorded_answers import (
+    Meaning,
+    meaning_of,
+    meaning_of_chunks,
+    streamed,
+    streams,
+    whole,
+    whole_answers,
+)
 from recordings import Recording, for_each
 
 from llms_core.contracts.body import RequestBody
@@ -16,7 +24,12 @@ from llms_core.dialects.gemini import GENERATE_CONTENT, STREAM_GENERATE_CONTENT
 from llms_core.dialects.gemini.stream import GeminiStreamWriter
 
 HELLO = {"contents": [{"role": "user", "parts": [{"text": "Hello!"}]}]}
-FINISH_REASONS = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+FINISH_REASONS = {
+    "stop": "STOP",
+    "tool_calls": "STOP",
+    "length": "MAX_TOKENS",
+    "content_filter": "SAFETY",
+}
 
 
 def body_of(dialect: Any) -> RequestBody[Any]:
@@ -35,13 +48,19 @@ def check(pieces: list[Json], expected: Meaning) -> None:
         if candidate["index"] == 0
         for part in candidate["content"]["parts"]
     ]
-    assert "".join(part["text"] for part in parts if "text" in part and not part.get("thought")) == expected.text
+    assert (
+        "".join(part["text"] for part in parts if "text" in part and not part.get("thought"))
+        == expected.text
+    )
     calls = [part["functionCall"] for part in parts if "functionCall" in part]
     assert [(call["name"], call["args"]) for call in calls] == expected.calls
     if pieces[-1].get("candidates") and "promptFeedback" not in pieces[-1]:
         reason = pieces[-1]["candidates"][0]["finishReason"]
         # Google's own reasons say more than chat's.
-        assert FINISH_REASONS[expected.finish_reason] == reason or expected.finish_reason in ("content_filter", "stop")
+        assert FINISH_REASONS[expected.finish_reason] == reason or expected.finish_reason in (
+            "content_filter",
+            "stop",
+        )
 
 
 @for_each(whole_answers())

@@ -21,7 +21,9 @@ from tests.core.server.conftest import NO_RETRIES, Pair, running
 
 PROVIDERS = ("openai", "anthropic", "google")
 
-pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Inheritance class AiohttpClientSession:DeprecationWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
         def pair_of(provider: str) -> Pair:
             if provider not in started:
                 folder: Path = tmp_path_factory.mktemp(provider)
-                started[provider] = stack.enter_context(running(folder, NO_RETRIES, lambda up: config(provider, up)))
+                started[provider] = stack.enter_context(
+                    running(folder, NO_RETRIES, lambda up: config(provider, up))
+                )
             pair = started[provider]
             pair.upstream.requests.clear()
             return pair
@@ -75,18 +79,29 @@ def client_of(pair: Pair) -> genai.Client:
 def ask(pair: Pair, config: types.GenerateContentConfig, *, streams: bool) -> str:
     with client_of(pair) as client:
         if streams:
-            stream = client.models.generate_content_stream(model=CLIENT_MODEL, contents="?", config=config)
+            stream = client.models.generate_content_stream(
+                model=CLIENT_MODEL, contents="?", config=config
+            )
             return "".join(each.text or "" for each in stream)
-        return client.models.generate_content(model=CLIENT_MODEL, contents="?", config=config).text or ""
+        return (
+            client.models.generate_content(model=CLIENT_MODEL, contents="?", config=config).text
+            or ""
+        )
 
 
 def ask_asynchronously(pair: Pair, config: types.GenerateContentConfig, *, streams: bool) -> str:
     async def run() -> str:
         async with client_of(pair).aio as client:
             if streams:
-                stream = await client.models.generate_content_stream(model=CLIENT_MODEL, contents="?", config=config)
+                stream = await client.models.generate_content_stream(
+                    model=CLIENT_MODEL, contents="?", config=config
+                )
                 return "".join([each.text or "" async for each in stream])
-            return (await client.models.generate_content(model=CLIENT_MODEL, contents="?", config=config)).text or ""
+            return (
+                await client.models.generate_content(
+                    model=CLIENT_MODEL, contents="?", config=config
+                )
+            ).text or ""
 
     return asyncio.run(run())
 
@@ -113,22 +128,31 @@ def test_it_calls_a_function_and_reads_the_answer(
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_chat_with_thoughts_goes_on(pairs: Callable[[str], Pair], provider: str, streams: bool) -> None:
+def test_a_chat_with_thoughts_goes_on(
+    pairs: Callable[[str], Pair], provider: str, streams: bool
+) -> None:
     pair = pairs(provider)
     subject = find(provider, None)
     pair.upstream.default = reply(subject, "reasoning", streams=streams)
     thinking = types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)
     with client_of(pair) as client:
         chat = client.chats.create(
-            model=CLIENT_MODEL, config=types.GenerateContentConfig(thinking_config=thinking, max_output_tokens=4096)
+            model=CLIENT_MODEL,
+            config=types.GenerateContentConfig(thinking_config=thinking, max_output_tokens=4096),
         )
         for question in ("One", "Two"):
             if streams:
-                parts = [part for each in chat.send_message_stream(question) for part in each.parts or ()]
+                parts = [
+                    part for each in chat.send_message_stream(question) for part in each.parts or ()
+                ]
             else:
                 parts = list(chat.send_message(question).parts or ())
     example = subject.wire.example("reasoning")
     assert example is not None
     assert "".join(part.text or "" for part in parts if not part.thought) == example.choices[0].text
-    assert "".join(part.text or "" for part in parts if part.thought) == example.choices[0].reasoning
-    assert example.choices[0].text in json.dumps(pair.upstream.requests[-1].json, ensure_ascii=False)
+    assert (
+        "".join(part.text or "" for part in parts if part.thought) == example.choices[0].reasoning
+    )
+    assert example.choices[0].text in json.dumps(
+        pair.upstream.requests[-1].json, ensure_ascii=False
+    )

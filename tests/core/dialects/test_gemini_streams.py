@@ -37,8 +37,15 @@ PROVIDERS = (
 )
 #: Log probabilities and several candidates have tests of their own.
 ONES = tuple(name for name in EXAMPLES if name not in ("several", "logprobs"))
-FAILED = ErrorResponse(status=502, message="The stream broke", type="api_error", code="bad_response")
-FINISH_REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
+FAILED = ErrorResponse(
+    status=502, message="The stream broke", type="api_error", code="bad_response"
+)
+FINISH_REASONS = {
+    "stop": "STOP",
+    "length": "MAX_TOKENS",
+    "tool_calls": "STOP",
+    "content_filter": "SAFETY",
+}
 
 
 @cache
@@ -93,11 +100,19 @@ def meaning(pieces: list[Json]) -> Json:
     candidates = last.get("candidates") or [{"finishReason": "SAFETY"}]
     usage = last.get("usageMetadata", {})
     return {
-        "text": "".join(part["text"] for part in parts if "text" in part and not part.get("thought")),
+        "text": "".join(
+            part["text"] for part in parts if "text" in part and not part.get("thought")
+        ),
         "thinking": "".join(part["text"] for part in parts if part.get("thought")),
-        "calls": [(call["name"], call["args"]) for part in parts if (call := part.get("functionCall"))],
+        "calls": [
+            (call["name"], call["args"]) for part in parts if (call := part.get("functionCall"))
+        ],
         "finish": candidates[0]["finishReason"],
-        "tokens": (usage.get("promptTokenCount"), usage.get("candidatesTokenCount"), usage.get("thoughtsTokenCount")),
+        "tokens": (
+            usage.get("promptTokenCount"),
+            usage.get("candidatesTokenCount"),
+            usage.get("thoughtsTokenCount"),
+        ),
     }
 
 
@@ -134,7 +149,9 @@ def test_an_answer_that_was_not_streamed_becomes_the_same_stream(provider: str, 
     """SR-020"""
     example = example_of(provider, name)
     body = example.whole if isinstance(example.whole, bytes) else encode_json(example.whole)
-    completion = play_completion(subject_of(provider), Response([body]), **members_for(name, example)).completion
+    completion = play_completion(
+        subject_of(provider), Response([body]), **members_for(name, example)
+    ).completion
     assert completion is not None
     pieces = pieces_of(written(CHAT.as_chunks(completion)))
     check_pieces(pieces)
@@ -145,23 +162,34 @@ def test_an_answer_that_was_not_streamed_becomes_the_same_stream(provider: str, 
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("name", ["tool_call", "parallel_calls"])
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_a_provider_needs_back_returns_to_it(provider: str, name: str, is_streamed: bool, without: str) -> None:
+def test_what_a_provider_needs_back_returns_to_it(
+    provider: str, name: str, is_streamed: bool, without: str
+) -> None:
     """Signatures and reasoning survive in what clients keep of an answer: many leave out ids, and some the thoughts."""
     example = example_of(provider, name)
     pieces = streamed(provider, example) if is_streamed else [whole(provider, name, example)]
     turns = [candidate["content"] for piece in pieces for candidate in piece["candidates"]]
-    calls = [part["functionCall"] for turn in turns for part in turn["parts"] if "functionCall" in part]
+    calls = [
+        part["functionCall"] for turn in turns for part in turn["parts"] if "functionCall" in part
+    ]
     kept = set(example.kept)
     if without == "ids":
         kept -= {call.pop("id") for call in calls}
     if without == "thoughts":
-        turns = [{**turn, "parts": [part for part in turn["parts"] if not part.get("thought")]} for turn in turns]
+        turns = [
+            {**turn, "parts": [part for part in turn["parts"] if not part.get("thought")]}
+            for turn in turns
+        ]
     results = [{"functionResponse": {**call, "response": {"output": "42"}}} for call in calls]
     for result in results:
         del result["functionResponse"]["args"]
     names = dict.fromkeys(call.name for call in example.calls)
     request = {
-        "contents": [{"role": "user", "parts": [{"text": "?"}]}, *turns, {"role": "user", "parts": results}],
+        "contents": [
+            {"role": "user", "parts": [{"text": "?"}]},
+            *turns,
+            {"role": "user", "parts": results},
+        ],
         "tools": [{"functionDeclarations": [{"name": name} for name in names]}],
     }
     sent = upstream_request(subject_of(provider), request).content
@@ -197,7 +225,9 @@ def test_it_makes_no_difference_where_a_stream_is_split(provider: str, name: str
     example = example_of(provider, name)
     stream = stream_of(provider, example)
     expected = meaning(streamed(provider, example))
-    for outcome in distinct(outcomes(provider, *([stream[:cut], stream[cut:]] for cut in range(1, len(stream))))):
+    for outcome in distinct(
+        outcomes(provider, *([stream[:cut], stream[cut:]] for cut in range(1, len(stream))))
+    ):
         assert meaning(pieces_of(written(outcome.chunks))) == expected
 
 
@@ -211,23 +241,31 @@ def chunk(delta: Json, finish_reason: str | None = None) -> Chunk:
 
 def fragment(index: int, arguments: str, id: str | None = None) -> Json:
     begin: Json = {"id": id, "type": "function"} if id else {}
-    function: Json = {"name": f"tool_{index}", "arguments": arguments} if id else {"arguments": arguments}
+    function: Json = (
+        {"name": f"tool_{index}", "arguments": arguments} if id else {"arguments": arguments}
+    )
     return {"index": index, **begin, "function": function}
 
 
-ARGUMENTS = st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.none())))
+ARGUMENTS = st.dictionaries(
+    st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.none()))
+)
 
 
 @pytest.mark.slow
 @settings(max_examples=100)
 @given(data=st.data(), calls=st.lists(ARGUMENTS, min_size=1, max_size=4))
-def test_calls_whose_fragments_interleave_become_whole_parts(data: st.DataObject, calls: list[Json]) -> None:
+def test_calls_whose_fragments_interleave_become_whole_parts(
+    data: st.DataObject, calls: list[Json]
+) -> None:
     rest = [json.dumps(arguments) for arguments in calls]
     begun: set[int] = set()
     deltas: list[Json] = [{"content": "I look."}]
     while any(rest):
         number = data.draw(
-            st.sampled_from([n for n, text in enumerate(rest) if text and (n in begun or n == len(begun))])
+            st.sampled_from(
+                [n for n, text in enumerate(rest) if text and (n in begun or n == len(begun))]
+            )
         )
         size = data.draw(st.integers(1, len(rest[number])))
         piece = fragment(number, rest[number][:size], None if number in begun else f"c{number}")

@@ -28,7 +28,12 @@ def response(items: list[Json], **members: Any) -> Json:
 
 def message(blocks: list[Json], **members: Any) -> Json:
     question = {"role": "user", "content": "Hello!"}
-    return {"model": "m", "max_tokens": 9, "messages": [question, {"role": "assistant", "content": blocks}], **members}
+    return {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [question, {"role": "assistant", "content": blocks}],
+        **members,
+    }
 
 
 def contents(turns: list[list[Json]], **members: Any) -> Json:
@@ -126,6 +131,9 @@ def test_a_request_of_many_parts_is_translated_in_linear_time(name: str) -> None
     dialect, build = REQUESTS[name]
 
     def prepare(size: int) -> Callable[[], object]:
-        return partial(dialect.decode, IncomingRequest(json.dumps(build(size)).encode(), parameters={"model": "m"}))
+        return partial(
+            dialect.decode,
+            IncomingRequest(json.dumps(build(size)).encode(), parameters={"model": "m"}),
+        )
 
     assert_linear(name, prepare, 2000)

@@ -20,7 +20,11 @@ HELLO = [{"role": "user", "content": "Hello!"}]
 WEATHER = {
     "name": "weather",
     "description": "The weather of a city",
-    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "input_schema": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
 }
 WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -34,17 +38,25 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @pytest.fixture
 def claude(pair: Pair) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=pair.gateway.origin, api_key="not-needed", max_retries=0) as client:
+    with anthropic.Anthropic(
+        base_url=pair.gateway.origin, api_key="not-needed", max_retries=0
+    ) as client:
         yield client
 
 
-def post(pair: Pair, body: Any, path: str = PATH, headers: Mapping[str, str] | None = None) -> httpx.Response:
+def post(
+    pair: Pair, body: Any, path: str = PATH, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return request(pair, "POST", path, headers, content)
 
 
 def request(
-    pair: Pair, method: str, path: str, headers: Mapping[str, str] | None = None, content: bytes | None = None
+    pair: Pair,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
 ) -> httpx.Response:
     with httpx.Client(base_url=pair.gateway.origin, timeout=20, trust_env=False) as client:
         return client.request(method, path, headers=headers, content=content)
@@ -83,23 +95,33 @@ def dropped(response: httpx.Response) -> list[str]:
 
 def test_the_sdk_reads_a_message(claude: anthropic.Anthropic, pair: Pair) -> None:
     pair.upstream.default = completion("Hello, too!")
-    message = claude.messages.create(model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}])
+    message = claude.messages.create(
+        model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}]
+    )
     assert message.id.startswith("msg_")
     assert (message.model, message.role, message.stop_reason) == ("m", "assistant", "end_turn")
-    assert [block.to_dict() for block in message.content] == [{"type": "text", "text": "Hello, too!"}]
+    assert [block.to_dict() for block in message.content] == [
+        {"type": "text", "text": "Hello, too!"}
+    ]
     assert message.usage.output_tokens > 0
 
 
 def test_the_sdk_reads_a_stream(claude: anthropic.Anthropic, pair: Pair) -> None:
     pair.upstream.default = completion("Hello, too!")
-    with claude.messages.stream(model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}]) as stream:
+    with claude.messages.stream(
+        model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}]
+    ) as stream:
         assert "".join(stream.text_stream) == "Hello, too!"
         assert stream.get_final_message().stop_reason == "end_turn"
 
 
-def test_the_query_of_the_beta_clients_changes_nothing(claude: anthropic.Anthropic, pair: Pair) -> None:
+def test_the_query_of_the_beta_clients_changes_nothing(
+    claude: anthropic.Anthropic, pair: Pair
+) -> None:
     pair.upstream.default = completion("Hello, too!")
-    message = claude.beta.messages.create(model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}])
+    message = claude.beta.messages.create(
+        model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}]
+    )
     assert message.stop_reason == "end_turn"
 
 
@@ -120,7 +142,11 @@ def test_usage_is_estimated_at_the_start_and_final_at_the_end(pair: Pair) -> Non
     check_order(found)
     assert found[0]["message"]["usage"]["input_tokens"] > 0
     counts = found[-2]["usage"]
-    assert (counts["input_tokens"], counts["cache_read_input_tokens"], counts["output_tokens"]) == (20, 30, 7)
+    assert (counts["input_tokens"], counts["cache_read_input_tokens"], counts["output_tokens"]) == (
+        20,
+        30,
+        7,
+    )
 
 
 def test_a_stream_that_breaks_ends_in_an_error_event(pair: Pair) -> None:
@@ -134,9 +160,16 @@ def test_a_stream_that_breaks_ends_in_an_error_event(pair: Pair) -> None:
     assert found[-1]["error"]["type"] == "api_error"
 
 
-def test_calls_of_one_answer_are_blocks_that_the_sdk_decodes(claude: anthropic.Anthropic, pair: Pair) -> None:
+def test_calls_of_one_answer_are_blocks_that_the_sdk_decodes(
+    claude: anthropic.Anthropic, pair: Pair
+) -> None:
     calls = [
-        {"index": number, "id": f"call_{number}", "type": "function", "function": {"name": "weather", "arguments": ""}}
+        {
+            "index": number,
+            "id": f"call_{number}",
+            "type": "function",
+            "function": {"name": "weather", "arguments": ""},
+        }
         for number in range(2)
     ]
     pieces = [
@@ -144,7 +177,9 @@ def test_calls_of_one_answer_are_blocks_that_the_sdk_decodes(claude: anthropic.A
         for text, number in (('{"city": ', 0), ('{"city"', 1), ('"Paris"}', 0), (': "Oslo"}', 1))
     ]
     deltas = [{"tool_calls": [each]} for each in (*calls, *pieces)]
-    pair.upstream.default = events(*(chunk(delta) for delta in deltas), chunk({}, "tool_calls"), "[DONE]")
+    pair.upstream.default = events(
+        *(chunk(delta) for delta in deltas), chunk({}, "tool_calls"), "[DONE]"
+    )
     with claude.messages.stream(
         model="m",
         max_tokens=100,
@@ -160,8 +195,14 @@ def test_calls_of_one_answer_are_blocks_that_the_sdk_decodes(claude: anthropic.A
 
 
 def test_arguments_that_were_cut_off_reach_the_client_as_text(pair: Pair) -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Pa'}}
-    pair.upstream.default = whole({"role": "assistant", "content": None, "tool_calls": [call]}, "length")
+    call = {
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city": "Pa'},
+    }
+    pair.upstream.default = whole(
+        {"role": "assistant", "content": None, "tool_calls": [call]}, "length"
+    )
     body = ask(pair, tools=[WEATHER]).json()
     assert body["stop_reason"] == "max_tokens"
     assert body["content"][-1]["input"] == {"invalid_arguments": '{"city": "Pa'}
@@ -195,7 +236,11 @@ def test_a_conversation_with_tools_is_translated(pair: Pair) -> None:
                 "role": "user",
                 "content": [
                     {"type": "text", "text": "Hurry."},
-                    {"type": "tool_result", "tool_use_id": "b", "content": [{"type": "text", "text": "Rain"}]},
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "b",
+                        "content": [{"type": "text", "text": "Rain"}],
+                    },
                     {"type": "tool_result", "tool_use_id": "a", "content": "Sun"},
                 ],
             },
@@ -211,12 +256,18 @@ def test_a_conversation_with_tools_is_translated(pair: Pair) -> None:
         ("user", "Hurry."),
         ("system", "Answer in French."),
     ]
-    assert [json.loads(call["function"]["arguments"]) for call in body["messages"][2]["tool_calls"]] == [
+    assert [
+        json.loads(call["function"]["arguments"]) for call in body["messages"][2]["tool_calls"]
+    ] == [
         {"city": "Paris"},
         {"city": "Oslo"},
     ]
     assert [message["tool_call_id"] for message in body["messages"][3:5]] == ["b", "a"]
-    function = {"name": "weather", "description": "The weather of a city", "parameters": WEATHER["input_schema"]}
+    function = {
+        "name": "weather",
+        "description": "The weather of a city",
+        "parameters": WEATHER["input_schema"],
+    }
     assert body["tools"] == [{"type": "function", "function": function}]
     assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
     assert (body["stop"], body["temperature"], body["max_tokens"]) == (["END"], 0.5, 100)
@@ -228,25 +279,43 @@ def test_an_image_in_a_result_follows_it_in_a_message_of_the_user(pair: Pair) ->
         pair,
         messages=[
             *HELLO,
-            {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "shot", "input": {}}]},
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [image]}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "a", "name": "shot", "input": {}}],
+            },
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": "a", "content": [image]}],
+            },
         ],
     )
     result, shown = body["messages"][-2:]
     assert (result["role"], result["tool_call_id"]) == ("tool", "a")
     assert isinstance(result["content"], str)
     assert shown["role"] == "user"
-    assert shown["content"][-1] == {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    assert shown["content"][-1] == {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{PNG}"},
+    }
 
 
 def test_reasoning_returns_to_the_provider_that_needs_it(pair: Pair) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-    answer = {"role": "assistant", "content": None, "reasoning_content": "Look it up.", "tool_calls": [call]}
+    answer = {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "Look it up.",
+        "tool_calls": [call],
+    }
     pair.upstream.default = whole(answer, "tool_calls")
     content = ask(pair, tools=[WEATHER]).json()["content"]
     assert [block["type"] for block in content] == ["thinking", "tool_use"]
     result = {"type": "tool_result", "tool_use_id": "c1", "content": "Sun"}
-    turns = [*HELLO, {"role": "assistant", "content": content}, {"role": "user", "content": [result]}]
+    turns = [
+        *HELLO,
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": [result]},
+    ]
     assert sent(pair, messages=turns)["messages"][1]["reasoning_content"] == "Look it up."
 
     content[0]["signature"] = content[0]["signature"][:-6] + "AAAAAA"
@@ -285,12 +354,19 @@ def test_what_the_provider_lacks_is_reported(pair: Pair) -> None:
         tools=[WEATHER, WEB_SEARCH],
     )
     assert response.status_code == 200
-    assert {"thinking", "output_config.effort", "context_management", "top_k", "tools.web_search"} <= set(
-        dropped(response)
-    )
+    assert {
+        "thinking",
+        "output_config.effort",
+        "context_management",
+        "top_k",
+        "tools.web_search",
+    } <= set(dropped(response))
     body = pair.upstream.requests[-1].json
     assert [tool["function"]["name"] for tool in body["tools"]] == ["weather"]
-    assert not {"thinking", "output_config", "context_management", "top_k", "provider_extra"} & body.keys()
+    assert (
+        not {"thinking", "output_config", "context_management", "top_k", "provider_extra"}
+        & body.keys()
+    )
 
 
 def test_marks_of_tools_are_left_out_and_reported(pair: Pair) -> None:
@@ -298,7 +374,9 @@ def test_marks_of_tools_are_left_out_and_reported(pair: Pair) -> None:
     pair.upstream.default = completion()
     response = ask(pair, tools=[marked, WEATHER])
     assert {"tools.cache_control", "tools.defer_loading"} <= set(dropped(response))
-    assert all(tool.keys() == {"type", "function"} for tool in pair.upstream.requests[-1].json["tools"])
+    assert all(
+        tool.keys() == {"type", "function"} for tool in pair.upstream.requests[-1].json["tools"]
+    )
 
 
 def test_a_tool_that_is_forced_and_missing_is_refused(pair: Pair) -> None:
@@ -317,8 +395,14 @@ def test_a_tool_that_is_forced_and_missing_is_refused(pair: Pair) -> None:
         ({"max_tokens": None}, "max_tokens"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "tool", "content": "?"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user", "content": [{"type": "strange"}]}]}, "messages[0].content[0].type"),
-        ({"messages": [{"role": "user", "content": [{"type": "tool_result"}]}]}, "messages[0].content[0].tool_use_id"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "strange"}]}]},
+            "messages[0].content[0].type",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "tool_result"}]}]},
+            "messages[0].content[0].tool_use_id",
+        ),
         ({"temperature": 1.5}, "temperature"),
         ({"tools": [{"name": "x"}]}, "tools[0].input_schema"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
@@ -354,7 +438,12 @@ def test_an_unknown_model_is_not_found(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("status", "expected", "type_"),
-    [(429, 429, "rate_limit_error"), (503, 529, "overloaded_error"), (401, 424, "api_error"), (400, 400, None)],
+    [
+        (429, 429, "rate_limit_error"),
+        (503, 529, "overloaded_error"),
+        (401, 424, "api_error"),
+        (400, 400, None),
+    ],
 )
 def test_errors_of_providers_have_anthropics_statuses(
     pair: Pair, status: int, expected: int, type_: str | None
@@ -381,10 +470,14 @@ def test_errors_of_the_server_are_anthropics_at_and_below_its_paths(pair: Pair) 
 
 def test_the_sdk_reads_the_id_of_a_request(claude: anthropic.Anthropic, pair: Pair) -> None:
     pair.upstream.default = completion()
-    message = claude.messages.create(model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}])
+    message = claude.messages.create(
+        model="m", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}]
+    )
     assert message._request_id
     with pytest.raises(anthropic.NotFoundError) as raised:
-        claude.messages.create(model="none", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}])
+        claude.messages.create(
+            model="none", max_tokens=100, messages=[{"role": "user", "content": "Hello!"}]
+        )
     assert raised.value.request_id
     for response in (ask(pair), ask(pair, stream=True), ask(pair, max_tokens=0)):
         assert response.headers["request-id"] == response.headers["x-request-id"]
@@ -397,13 +490,19 @@ def test_the_sdk_reads_the_id_of_a_request(claude: anthropic.Anthropic, pair: Pa
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """A gateway with a key."""
     digest = hashlib.sha256(b"sk-of-ada").hexdigest()
-    with running(tmp_path_factory.mktemp("closed"), f'[server]\nkeys = {{ ada = "sha256:{digest}" }}\n') as started:
+    with running(
+        tmp_path_factory.mktemp("closed"), f'[server]\nkeys = {{ ada = "sha256:{digest}" }}\n'
+    ) as started:
         yield started
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/count_tokens"])
-@pytest.mark.parametrize("headers", [{"x-api-key": "sk-of-ada"}, {"authorization": "Bearer sk-of-ada"}])
-def test_a_key_is_accepted_in_either_header(closed: Pair, path: str, headers: Mapping[str, str]) -> None:
+@pytest.mark.parametrize(
+    "headers", [{"x-api-key": "sk-of-ada"}, {"authorization": "Bearer sk-of-ada"}]
+)
+def test_a_key_is_accepted_in_either_header(
+    closed: Pair, path: str, headers: Mapping[str, str]
+) -> None:
     closed.upstream.default = completion()
     body = {"model": "m", "max_tokens": 100, "messages": HELLO}
     assert post(closed, body, path, headers).status_code == 200
@@ -420,8 +519,12 @@ def test_models_are_listed_as_anthropic_does(claude: anthropic.Anthropic, pair: 
 
 def test_tokens_are_estimated_without_the_provider(claude: anthropic.Anthropic, pair: Pair) -> None:
     before = len(pair.upstream.requests)
-    short = claude.messages.count_tokens(model="m", messages=[{"role": "user", "content": "Hello!"}])
-    long = claude.messages.count_tokens(model="m", messages=[{"role": "user", "content": "Hello! " * 1000}])
+    short = claude.messages.count_tokens(
+        model="m", messages=[{"role": "user", "content": "Hello!"}]
+    )
+    long = claude.messages.count_tokens(
+        model="m", messages=[{"role": "user", "content": "Hello! " * 1000}]
+    )
     assert 0 < short.input_tokens < 100 < long.input_tokens
     response = post(pair, {"model": "m", "messages": HELLO}, f"{PATH}/count_tokens")
     assert response.headers["x-llms-token-count"] == "estimate"

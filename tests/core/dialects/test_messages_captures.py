@@ -97,8 +97,14 @@ def test_an_image_in_the_result_of_a_tool_reaches_every_provider(provider: str) 
         "tools": [{"name": "shot", "input_schema": {"type": "object"}}],
         "messages": [
             {"role": "user", "content": "?"},
-            {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "shot", "input": {}}]},
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [image]}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "a", "name": "shot", "input": {}}],
+            },
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": "a", "content": [image]}],
+            },
         ],
     }
     sent = upstream_request(subject_of(provider), request).content.decode()

@@ -21,7 +21,12 @@ from llms_core.testing.subject import Subject, find
 SIGNATURE = "EqQBCgIYAhIkMWVn"
 THINKING = {"type": "thinking", "thinking": "I search.", "signature": SIGNATURE}
 REDACTED = {"type": "redacted_thinking", "data": "EqQBCgIYAhIkMWVn"}
-SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "herons"}}
+SEARCH = {
+    "type": "server_tool_use",
+    "id": "srvtoolu_1",
+    "name": "web_search",
+    "input": {"query": "herons"},
+}
 FOUND = {
     "type": "web_search_tool_result",
     "tool_use_id": "srvtoolu_1",
@@ -52,7 +57,14 @@ ANSWERS: dict[str, list[Json]] = {
     "thinking without a text": [{**THINKING, "thinking": ""}, {"type": "text", "text": "42"}],
     "redacted": [THINKING, REDACTED, {"type": "text", "text": "42"}],
     "interleaved": [THINKING, {"type": "text", "text": "First."}, THINKING, CALL],
-    "searched": [THINKING, SEARCH, FOUND, {"type": "text", "text": "So: "}, CITED, {"type": "text", "text": " Yes."}],
+    "searched": [
+        THINKING,
+        SEARCH,
+        FOUND,
+        {"type": "text", "text": "So: "},
+        CITED,
+        {"type": "text", "text": " Yes."},
+    ],
     "searched and called": [SEARCH, FOUND, CITED, CALL],
 }
 
@@ -80,10 +92,16 @@ def streamed_deltas(block: Json) -> tuple[Json, list[Json]]:
     match block["type"]:
         case "text":
             deltas: list[Json] = [{"type": "text_delta", "text": block["text"]}]
-            deltas += [{"type": "citations_delta", "citation": each} for each in block.get("citations", ())]
+            deltas += [
+                {"type": "citations_delta", "citation": each} for each in block.get("citations", ())
+            ]
             return {"type": "text", "text": ""}, deltas
         case "thinking":
-            deltas = [{"type": "thinking_delta", "thinking": block["thinking"]}] if block["thinking"] else []
+            deltas = (
+                [{"type": "thinking_delta", "thinking": block["thinking"]}]
+                if block["thinking"]
+                else []
+            )
             signature = {"type": "signature_delta", "signature": block["signature"]}
             return {"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signature]
         case "tool_use" | "server_tool_use":
@@ -94,14 +112,21 @@ def streamed_deltas(block: Json) -> tuple[Json, list[Json]]:
 
 def stream(blocks: list[Json]) -> list[tuple[str, Json]]:
     whole = message(blocks)
-    found: list[Json] = [{"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}}]
+    found: list[Json] = [
+        {"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}}
+    ]
     for index, block in enumerate(blocks):
         start, deltas = streamed_deltas(block)
         found.append({"type": "content_block_start", "index": index, "content_block": start})
-        found += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        found += [
+            {"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas
+        ]
         found.append({"type": "content_block_stop", "index": index})
     end = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    found += [{"type": "message_delta", "delta": end, "usage": {"output_tokens": 5}}, {"type": "message_stop"}]
+    found += [
+        {"type": "message_delta", "delta": end, "usage": {"output_tokens": 5}},
+        {"type": "message_stop"},
+    ]
     return [(event["type"], event) for event in found]
 
 
@@ -126,7 +151,9 @@ def answered(claude: Subject, blocks: list[Json], *, is_streamed: bool) -> list[
 
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_blocks_reach_the_client_and_come_back(claude: Subject, name: str, is_streamed: bool) -> None:
+def test_blocks_reach_the_client_and_come_back(
+    claude: Subject, name: str, is_streamed: bool
+) -> None:
     blocks = ANSWERS[name]
     content = answered(claude, blocks, is_streamed=is_streamed)
     assert content == blocks
@@ -165,8 +192,15 @@ def test_what_only_claude_has_reaches_it_unchanged(claude: Subject) -> None:
         "metadata": {"user_id": "u" * 100},
         "top_k": 5,
     }
-    request = {"model": "m", "max_tokens": 5000, "messages": [{"role": "user", "content": "?"}], **own}
-    sent = upstream_request(claude, request, [(b"anthropic-beta", b"context-management-2025-06-27, x\r\ny")])
+    request = {
+        "model": "m",
+        "max_tokens": 5000,
+        "messages": [{"role": "user", "content": "?"}],
+        **own,
+    }
+    sent = upstream_request(
+        claude, request, [(b"anthropic-beta", b"context-management-2025-06-27, x\r\ny")]
+    )
     body = json.loads(sent.content)
     assert {name: body.get(name) for name in ("thinking", "context_management", "metadata")} == {
         name: own[name] for name in ("thinking", "context_management", "metadata")
@@ -200,7 +234,10 @@ def test_a_forced_server_tool_reaches_claude(claude: Subject) -> None:
         "tool_choice": {"type": "tool", "name": "web_search"},
     }
     sent = json.loads(upstream_request(claude, request).content)
-    assert (sent["tools"], sent["tool_choice"]) == ([WEB_SEARCH], {"type": "tool", "name": "web_search"})
+    assert (sent["tools"], sent["tool_choice"]) == (
+        [WEB_SEARCH],
+        {"type": "tool", "name": "web_search"},
+    )
     with pytest.raises(Unsupported, match="web_search"):
         upstream_request(find("google", None), request)
 
@@ -222,6 +259,8 @@ def test_marks_for_the_cache_of_calls_and_results_are_kept(claude: Subject) -> N
     assert called["content"] == [{**CALL, **mark}]
     assert answered["content"][0]["cache_control"] == mark["cache_control"]
     assert b"cache_control" not in upstream_request(find("mistral", None), request).content
-    _, called, answered = json.loads(upstream_request(find("bedrock", None), request).content)["messages"]
+    _, called, answered = json.loads(upstream_request(find("bedrock", None), request).content)[
+        "messages"
+    ]
     point = {"cachePoint": {"type": "default", "ttl": "1h"}}
     assert [called["content"][-1], answered["content"][-1]] == [point, point]

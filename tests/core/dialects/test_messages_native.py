@@ -34,7 +34,10 @@ from tests.core.server.conftest import NO_RETRIES, Pair, running, until
 PATH = "/v1/messages"
 CLAUDE = "claude-sonnet-4-5"
 HELLO = [{"role": "user", "content": "Hello!"}]
-WEATHER = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+WEATHER = {
+    "name": "weather",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
 SIGNATURE = "EqQBCgIYAhIkMWVn"
 NO_CIRCUITS = f"{NO_RETRIES}[routing.breaker]\nfailures = 100000\n"
 
@@ -63,12 +66,19 @@ def config(upstream: ScriptedUpstream) -> dict[str, Any]:
     return {
         "providers": {
             "before": {**other, "models": {"o": "vendor/up-m"}},
-            "claude": {**claude, "models": {"m": CLAUDE, "o": CLAUDE, CLAUDE: CLAUDE, "newest": "claude-opus-5"}},
+            "claude": {
+                **claude,
+                "models": {"m": CLAUDE, "o": CLAUDE, CLAUDE: CLAUDE, "newest": "claude-opus-5"},
+            },
             "forced": {**claude, "models": {"forced": CLAUDE}, "force": {"temperature": 0.5}},
             "opted-out": {**claude, "models": {"opted-out": CLAUDE}, "pass_through": False},
             "gone": {**claude, "base_url": refused_base_url(), "models": {"r": CLAUDE}},
             "after": {**other, "models": {"m": "vendor/up-m", "r": "vendor/up-m"}},
-            "deepseek": {"base_url": upstream.origin, "api_key": "sk-marked-deep", "models": {"deep": "deepseek-chat"}},
+            "deepseek": {
+                "base_url": upstream.origin,
+                "api_key": "sk-marked-deep",
+                "models": {"deep": "deepseek-chat"},
+            },
             "openrouter": {
                 "base_url": f"{upstream.origin}/proxy/v1",
                 "api_key": "sk-marked-router",
@@ -90,7 +100,9 @@ def llms_request_finished(record): heard.append(record)
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("native")
     (folder / "native_records.py").write_text(LISTENING, "utf-8")
-    with running(folder, f'[plugins]\nload = ["native_records.py"]\n{NO_CIRCUITS}', config) as started:
+    with running(
+        folder, f'[plugins]\nload = ["native_records.py"]\n{NO_CIRCUITS}', config
+    ) as started:
         yield started
 
 
@@ -117,16 +129,26 @@ def stream_of(message: Json) -> bytes:
 
 
 def streamed(data: bytes, *after: Any) -> Reply:
-    return Reply(Status(200, {"content-type": "text/event-stream", "connection": "close"}), Body(data), *after)
+    return Reply(
+        Status(200, {"content-type": "text/event-stream", "connection": "close"}),
+        Body(data),
+        *after,
+    )
 
 
 def asking(call_id: str) -> Json:
     """The assistant's message with one call."""
-    return {"role": "assistant", "content": [{"type": "tool_use", "id": call_id, "name": "weather", "input": {}}]}
+    return {
+        "role": "assistant",
+        "content": [{"type": "tool_use", "id": call_id, "name": "weather", "input": {}}],
+    }
 
 
 def result(call_id: str) -> Json:
-    return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call_id, "content": "20°"}]}
+    return {
+        "role": "user",
+        "content": [{"type": "tool_result", "tool_use_id": call_id, "content": "20°"}],
+    }
 
 
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
@@ -138,12 +160,16 @@ START = stream_of(ANSWER).partition(b"event: content_block_start")[0]
 
 
 @for_each(recordings("anthropic", lambda each: each.status == 200))
-def test_a_recorded_exchange_is_passed_on_in_both_directions(pair: Pair, recording: Recording) -> None:
+def test_a_recorded_exchange_is_passed_on_in_both_directions(
+    pair: Pair, recording: Recording
+) -> None:
     """Only the model's name and the key are replaced."""
     body = json.dumps(recording.request["body"], ensure_ascii=False).encode()
     own = recording.request["body"]["model"]
     sent = body.replace(json.dumps(own).encode(), b'"newest"', 1)
-    pair.upstream.default = streamed(recording.body) if recording.stream else Reply(Status(200), Body(recording.body))
+    pair.upstream.default = (
+        streamed(recording.body) if recording.stream else Reply(Status(200), Body(recording.body))
+    )
     response = post(pair, sent)
     assert response.status_code == 200, response.text
     seen = pair.upstream.requests[-1]
@@ -155,11 +181,15 @@ def test_a_recorded_exchange_is_passed_on_in_both_directions(pair: Pair, recordi
         # Composed for another model, and refused by the newest: translated.
         return
     assert seen.body == sent.replace(b'"newest"', b'"claude-opus-5"', 1)
-    answered = json.loads(recording.body)["model"] if not recording.stream else model_in(recording.body)
+    answered = (
+        json.loads(recording.body)["model"] if not recording.stream else model_in(recording.body)
+    )
     for written in (b'"model":%b', b'"model": %b'):
         if recording.body.count(written % json.dumps(answered).encode()):
             break
-    expected = recording.body.replace(written % json.dumps(answered).encode(), written % b'"newest"', 1)
+    expected = recording.body.replace(
+        written % json.dumps(answered).encode(), written % b'"newest"', 1
+    )
     assert response.content == expected
 
 
@@ -170,9 +200,13 @@ def model_in(stream: bytes) -> str:
 
 def is_repaired(body: Json) -> bool:
     """Whether a conversation has what this model refuses: the clients were captured with a mock in its place."""
-    blocks = [message["content"] for message in body["messages"] if isinstance(message["content"], list)]
+    blocks = [
+        message["content"] for message in body["messages"] if isinstance(message["content"], list)
+    ]
     begins_without_thinking = (
-        len(blocks) > 1 and blocks[-1][0]["type"] == "tool_result" and blocks[-2][0]["type"] != "thinking"
+        len(blocks) > 1
+        and blocks[-1][0]["type"] == "tool_result"
+        and blocks[-2][0]["type"] != "thinking"
     )
     return (
         any(message["role"] == "system" for message in body["messages"])
@@ -233,7 +267,11 @@ def test_what_only_the_protocol_expresses_reaches_a_provider_that_speaks_it(pair
         {"role": "assistant", "content": "Yes?"},
         {"role": "user", "content": [{"type": "image", "source": {"type": "telepathy"}}]},
     ]
-    members: Json = {"messages": messages, "tools": [{"type": "web_search_20250305", "name": "web_search"}], "new": 1}
+    members: Json = {
+        "messages": messages,
+        "tools": [{"type": "web_search_20250305", "name": "web_search"}],
+        "new": 1,
+    }
     response = ask(pair, **members)
     assert response.status_code == 200
     assert "x-llms-dropped-params" not in response.headers
@@ -268,7 +306,10 @@ def test_the_settings_of_a_provider_are_applied_to_a_translation(pair: Pair) -> 
             {
                 "messages": [
                     *HELLO,
-                    {"role": "assistant", "content": [{"type": "thinking", "thinking": "…", "signature": "deep-1"}]},
+                    {
+                        "role": "assistant",
+                        "content": [{"type": "thinking", "thinking": "…", "signature": "deep-1"}],
+                    },
                     *HELLO,
                 ]
             },
@@ -281,9 +322,16 @@ def test_the_settings_of_a_provider_are_applied_to_a_translation(pair: Pair) -> 
                     *HELLO,
                     {
                         "role": "assistant",
-                        "content": [{"type": "tool_use", "id": "f:0", "name": "weather", "input": {}}],
+                        "content": [
+                            {"type": "tool_use", "id": "f:0", "name": "weather", "input": {}}
+                        ],
                     },
-                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "f:0", "content": "20°"}]},
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "tool_result", "tool_use_id": "f:0", "content": "20°"}
+                        ],
+                    },
                 ]
             },
         ),
@@ -297,14 +345,28 @@ def test_the_settings_of_a_provider_are_applied_to_a_translation(pair: Pair) -> 
                     *HELLO,
                     {
                         "role": "assistant",
-                        "content": [{"type": "tool_use", "id": "f0", "name": "weather", "input": {}}],
+                        "content": [
+                            {"type": "tool_use", "id": "f0", "name": "weather", "input": {}}
+                        ],
                     },
-                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "f0", "content": "20°"}]},
+                    {
+                        "role": "user",
+                        "content": [{"type": "tool_result", "tool_use_id": "f0", "content": "20°"}],
+                    },
                 ],
             },
         ),
         # An empty text, as models answer with.
-        (CLAUDE, {"messages": [*HELLO, {"role": "assistant", "content": [{"type": "text", "text": ""}]}, *HELLO]}),
+        (
+            CLAUDE,
+            {
+                "messages": [
+                    *HELLO,
+                    {"role": "assistant", "content": [{"type": "text", "text": ""}]},
+                    *HELLO,
+                ]
+            },
+        ),
     ],
 )
 def test_what_another_model_left_is_repaired(pair: Pair, model: str, members: Json) -> None:
@@ -325,7 +387,9 @@ def test_an_id_that_identifies_the_user_is_hashed(pair: Pair, user: str) -> None
     assert re.fullmatch("[0-9a-f]{64}", sent)
 
 
-def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_for(pair: Pair) -> None:
+def test_adaptive_thinking_is_translated_for_an_older_claude_that_was_not_asked_for(
+    pair: Pair,
+) -> None:
     """Claude Code asks every model for it whose name it does not know."""
     assert ask(pair, model="m", max_tokens=4096, thinking={"type": "adaptive"}).status_code == 200
     assert pair.upstream.requests[-1].json["thinking"] == {"type": "enabled", "budget_tokens": 3276}
@@ -357,7 +421,10 @@ def test_a_vendors_address_of_the_protocol_is_used_at_the_configured_host(pair: 
 
 def test_claudes_thinking_is_translated_for_another_vendor(pair: Pair) -> None:
     pair.upstream.default = completion()
-    thought = {"role": "assistant", "content": [{"type": "thinking", "thinking": "…", "signature": SIGNATURE}]}
+    thought = {
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "…", "signature": SIGNATURE}],
+    }
     assert ask(pair, model="deep", messages=[*HELLO, thought, *HELLO]).status_code == 200
     assert pair.upstream.requests[-1].path == "/chat/completions"
 
@@ -375,10 +442,14 @@ def test_a_proxy_in_front_of_a_vendor_gets_chat_completions(pair: Pair) -> None:
 def test_a_whole_answer_to_a_request_for_a_stream_becomes_one(pair: Pair, model: str) -> None:
     response = ask(pair, model=model, stream=True)
     assert response.headers["content-type"].startswith("text/event-stream")
-    check_order([event for event in events_of(response.content) if event.get("index") != 3][: -0 or None])
+    check_order(
+        [event for event in events_of(response.content) if event.get("index") != 3][: -0 or None]
+    )
     message = final_message(response.content)
     assert message.model == model
-    assert [block.type for block in message.content] == [block["type"] for block in ANSWER["content"]]
+    assert [block.type for block in message.content] == [
+        block["type"] for block in ANSWER["content"]
+    ]
     assert message.usage.output_tokens == 7
 
 
@@ -443,9 +514,17 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 @pytest.mark.parametrize("stream", [False, True])
-def test_after_a_native_failure_the_next_provider_gets_a_translation(pair: Pair, failure: Reply, stream: bool) -> None:
+def test_after_a_native_failure_the_next_provider_gets_a_translation(
+    pair: Pair, failure: Reply, stream: bool
+) -> None:
     pair.upstream.script(failure, completion("Hello from the next."))
-    response = ask(pair, model="m", stream=stream, tools=[WEATHER], thinking={"type": "enabled", "budget_tokens": 50})
+    response = ask(
+        pair,
+        model="m",
+        stream=stream,
+        tools=[WEATHER],
+        thinking={"type": "enabled", "budget_tokens": 50},
+    )
     assert response.status_code == 200, response.text
     assert response.headers["x-llms-provider"] == "after"
     assert [seen.path for seen in pair.upstream.requests] == [PATH, "/v1/chat/completions"]
@@ -460,7 +539,9 @@ def test_after_a_refused_connection_the_next_provider_gets_a_translation(pair: P
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_after_a_translated_failure_the_next_provider_gets_the_clients_request(pair: Pair, stream: bool) -> None:
+def test_after_a_translated_failure_the_next_provider_gets_the_clients_request(
+    pair: Pair, stream: bool
+) -> None:
     answer = streamed(stream_of(ANSWER)) if stream else json_body(ANSWER)
     pair.upstream.script(json_body({"error": {"message": "Busy"}}, 503), answer)
     response = ask(pair, model="o", stream=stream, tools=[WEATHER], only_anthropic=1)
@@ -474,7 +555,11 @@ def test_after_a_translated_failure_the_next_provider_gets_the_clients_request(p
         "tools": [WEATHER],
         "only_anthropic": 1,
     }
-    message = json.loads(message_format.joined(chunk_of(response), None).data) if stream else response.json()
+    message = (
+        json.loads(message_format.joined(chunk_of(response), None).data)
+        if stream
+        else response.json()
+    )
     assert message["content"] == ANSWER["content"]
 
 
@@ -483,7 +568,9 @@ def chunk_of(response: httpx.Response) -> list[Any]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_turn_that_began_natively_goes_on_translated_and_natively_again(pair: Pair, stream: bool) -> None:
+def test_a_tool_turn_that_began_natively_goes_on_translated_and_natively_again(
+    pair: Pair, stream: bool
+) -> None:
     known = {**ANSWER, "content": ANSWER["content"][:3]}
     pair.upstream.script(streamed(stream_of(known)) if stream else json_body(known))
     first = ask(pair, model="m", stream=stream, tools=[WEATHER])
@@ -496,14 +583,21 @@ def test_a_tool_turn_that_began_natively_goes_on_translated_and_natively_again(p
     second = ask(pair, model="m", stream=stream, tools=[WEATHER], messages=conversation)
     native, translated = pair.upstream.requests[-2:]
     assert native.json["messages"] == conversation
-    assert [message["role"] for message in translated.json["messages"]] == ["user", "assistant", "tool"]
+    assert [message["role"] for message in translated.json["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+    ]
     assert translated.json["messages"][1]["tool_calls"][0]["id"] == "toolu_1"
     assert SIGNATURE not in translated.body.decode()
     conversation += [{"role": "assistant", "content": content_of(second, stream=stream)}, *HELLO]
 
     # Claude is back, and gets its thinking as it was.
     pair.upstream.script(json_body(ANSWER))
-    assert ask(pair, model="m", messages=conversation, tools=[WEATHER]).json()["content"] == ANSWER["content"]
+    assert (
+        ask(pair, model="m", messages=conversation, tools=[WEATHER]).json()["content"]
+        == ANSWER["content"]
+    )
     sent = pair.upstream.requests[-1].json["messages"]
     assert sent[1]["content"][0] == known["content"][0]
     assert sent[1]["content"][-1]["id"] == "toolu_1"
@@ -536,7 +630,9 @@ def test_a_tool_turn_that_another_model_began_goes_on_natively(pair: Pair, strea
 
     pair.upstream.script(json_body({"error": {"message": "Busy"}}, 503), json_body(ANSWER))
     thinking = {"type": "enabled", "budget_tokens": 1024}
-    answer = ask(pair, model="o", messages=conversation, tools=[WEATHER], thinking=thinking, max_tokens=4000)
+    answer = ask(
+        pair, model="o", messages=conversation, tools=[WEATHER], thinking=thinking, max_tokens=4000
+    )
     assert answer.json()["content"] == ANSWER["content"]
     sent = pair.upstream.requests[-1].json
     assert [[block["type"] for block in message["content"]] for message in sent["messages"]] == [
@@ -546,7 +642,11 @@ def test_a_tool_turn_that_another_model_began_goes_on_natively(pair: Pair, strea
     ]
     # Claude cannot think in a turn that began without, and refuses the other model's id.
     assert "thinking" not in sent
-    assert sent["messages"][1]["content"][0]["id"] == sent["messages"][2]["content"][0]["tool_use_id"] != "call:0"
+    assert (
+        sent["messages"][1]["content"][0]["id"]
+        == sent["messages"][2]["content"][0]["tool_use_id"]
+        != "call:0"
+    )
 
 
 def content_of(response: httpx.Response, *, stream: bool) -> list[Json]:

@@ -84,7 +84,9 @@ def whole(provider: str, name: str, example: Example) -> Message:
     body = example.whole if isinstance(example.whole, bytes) else encode_json(example.whole)
     outcome = play_completion(subject, Response([body]), **members_for(name, example))
     assert outcome.completion is not None
-    return Message.model_validate_json(encode_answer(outcome.completion, subject.call().body), strict=True)
+    return Message.model_validate_json(
+        encode_answer(outcome.completion, subject.call().body), strict=True
+    )
 
 
 def meaning(message: Message) -> Json:
@@ -99,7 +101,12 @@ def meaning(message: Message) -> Json:
     }
 
 
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
 
 
 @pytest.mark.parametrize("name", ONES)
@@ -136,7 +143,9 @@ def test_an_answer_that_was_not_streamed_becomes_the_same_message(provider: str,
     """SR-020"""
     example = example_of(provider, name)
     body = example.whole if isinstance(example.whole, bytes) else encode_json(example.whole)
-    completion = play_completion(subject_of(provider), Response([body]), **members_for(name, example)).completion
+    completion = play_completion(
+        subject_of(provider), Response([body]), **members_for(name, example)
+    ).completion
     assert completion is not None
     data = written(provider, CHAT.as_chunks(completion))
     check_order(events_of(data))
@@ -146,7 +155,9 @@ def test_an_answer_that_was_not_streamed_becomes_the_same_message(provider: str,
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("name", ["tool_call", "parallel_calls"])
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_a_provider_needs_back_returns_to_it(provider: str, name: str, is_streamed: bool) -> None:
+def test_what_a_provider_needs_back_returns_to_it(
+    provider: str, name: str, is_streamed: bool
+) -> None:
     """Signatures and reasoning survive in what clients keep of a message: its content."""
     example = example_of(provider, name)
     message = streamed(provider, example)[1] if is_streamed else whole(provider, name, example)
@@ -161,7 +172,10 @@ def test_what_a_provider_needs_back_returns_to_it(provider: str, name: str, is_s
         "max_tokens": 4096,
         "messages": [
             {"role": "user", "content": "?"},
-            {"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in message.content]},
+            {
+                "role": "assistant",
+                "content": [block.model_dump(exclude_none=True) for block in message.content],
+            },
             {"role": "user", "content": results},
         ],
         "tools": [{"name": name, "input_schema": {"type": "object"}} for name in names],
@@ -190,19 +204,27 @@ def test_a_stream_that_is_cut_anywhere_never_ends_a_message(provider: str, name:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    data=st.data(), provider=st.sampled_from(PROVIDERS), name=st.sampled_from(["text", "parallel_calls", "reasoning"])
+    data=st.data(),
+    provider=st.sampled_from(PROVIDERS),
+    name=st.sampled_from(["text", "parallel_calls", "reasoning"]),
 )
-def test_it_makes_no_difference_how_a_stream_is_split(data: st.DataObject, provider: str, name: str) -> None:
+def test_it_makes_no_difference_how_a_stream_is_split(
+    data: st.DataObject, provider: str, name: str
+) -> None:
     example = subject_of(provider).wire.example(name)
     if example is None or not example.events:
         return
     stream = stream_of(provider, example)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(stream) - 1), max_size=20)))
-    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    pieces = [
+        stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)
+    ]
     (outcome,) = outcomes(provider, pieces)
     events = events_of(written(provider, outcome.chunks))
     check_order(events)
-    assert meaning(final_message(written(provider, outcome.chunks))) == meaning(streamed(provider, example)[1])
+    assert meaning(final_message(written(provider, outcome.chunks))) == meaning(
+        streamed(provider, example)[1]
+    )
 
 
 # Chunks that interleave
@@ -215,35 +237,49 @@ def chunk(delta: Json, finish_reason: str | None = None) -> Chunk:
 
 def fragment(index: int, arguments: str, id: str | None = None) -> Json:
     begin: Json = {"id": id, "type": "function"} if id else {}
-    function: Json = {"name": f"tool_{index}", "arguments": arguments} if id else {"arguments": arguments}
+    function: Json = (
+        {"name": f"tool_{index}", "arguments": arguments} if id else {"arguments": arguments}
+    )
     return {"index": index, **begin, "function": function}
 
 
-ARGUMENTS = st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.none())))
+ARGUMENTS = st.dictionaries(
+    st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.none()))
+)
 
 
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), calls=st.lists(ARGUMENTS, min_size=1, max_size=4))
-def test_calls_whose_fragments_interleave_become_blocks_that_do_not(data: st.DataObject, calls: list[Json]) -> None:
+def test_calls_whose_fragments_interleave_become_blocks_that_do_not(
+    data: st.DataObject, calls: list[Json]
+) -> None:
     texts = [json.dumps(arguments) for arguments in calls]
     rest = list(texts)
     begun: set[int] = set()
     deltas: list[Json] = [{"content": "I look."}]
     while any(rest):
         number = data.draw(
-            st.sampled_from([n for n, text in enumerate(rest) if text and (n in begun or n == len(begun))])
+            st.sampled_from(
+                [n for n, text in enumerate(rest) if text and (n in begun or n == len(begun))]
+            )
         )
         size = data.draw(st.integers(1, len(rest[number])))
         deltas.append(
-            {"tool_calls": [fragment(number, rest[number][:size], None if number in begun else f"c{number}")]}
+            {
+                "tool_calls": [
+                    fragment(number, rest[number][:size], None if number in begun else f"c{number}")
+                ]
+            }
         )
         rest[number] = rest[number][size:]
         begun.add(number)
     chunks = [chunk(delta) for delta in deltas]
     stream = written("openai", [*chunks, chunk({}, "tool_calls")])
     check_order(events_of(stream))
-    assert meaning(final_message(stream))["calls"] == [(f"tool_{n}", value) for n, value in enumerate(calls)]
+    assert meaning(final_message(stream))["calls"] == [
+        (f"tool_{n}", value) for n, value in enumerate(calls)
+    ]
 
 
 @settings(max_examples=100, deadline=None)

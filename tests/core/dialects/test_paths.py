@@ -11,10 +11,14 @@ GENERATE = "/v1beta/models/{model}:generate"
 
 @pytest.fixture
 def table() -> PathTable[str]:
-    return PathTable({"/v1/chat": "chat", GENERATE: "generate", "/v1beta/models/{model}:generate:all": "all"})
+    return PathTable(
+        {"/v1/chat": "chat", GENERATE: "generate", "/v1beta/models/{model}:generate:all": "all"}
+    )
 
 
-@pytest.mark.parametrize("model", ["gemini", "vendor/model", "vendor/model:free", "a b", "zwölf", "a:generate"])
+@pytest.mark.parametrize(
+    "model", ["gemini", "vendor/model", "vendor/model:free", "a b", "zwölf", "a:generate"]
+)
 def test_a_parameter_stands_for_any_text(table: PathTable[str], model: str) -> None:
     assert table.find(f"/v1beta/models/{model}:generate") == ("generate", {"model": model})
 
@@ -28,7 +32,8 @@ def test_fixed_paths_have_no_parameters(table: PathTable[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1/chat/", "/v1beta/models/:generate", "/v1beta/models/m:other", "/x" + "/v1/chat"]
+    "path",
+    ["/", "/v1/chat/", "/v1beta/models/:generate", "/v1beta/models/m:other", "/x" + "/v1/chat"],
 )
 def test_other_paths_are_not_found(table: PathTable[str], path: str) -> None:
     assert table.find(path) is None

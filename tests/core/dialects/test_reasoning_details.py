@@ -20,7 +20,13 @@ from tests.core.server.conftest import Asking, chunk, whole
 Json = dict[str, Any]
 
 SUMMARY = {"type": "reasoning.summary", "format": "xai-responses-v1", "index": 0}
-ENCRYPTED = {"type": "reasoning.encrypted", "data": "B/XIFK", "format": "xai-responses-v1", "id": "rs_1", "index": 0}
+ENCRYPTED = {
+    "type": "reasoning.encrypted",
+    "data": "B/XIFK",
+    "format": "xai-responses-v1",
+    "id": "rs_1",
+    "index": 0,
+}
 SIGNED = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 1}
 PIECES = [
     {**SUMMARY, "summary": "First, "},
@@ -42,12 +48,21 @@ PARAMETERS = {"type": "object", "properties": {}}
 def answer(*, is_streamed: bool) -> Any:
     """What OpenRouter answers: it thinks, and calls a tool."""
     if not is_streamed:
-        message = {"role": "assistant", "content": "Hm.", "reasoning": "First, look.", "reasoning_details": DETAILS}
+        message = {
+            "role": "assistant",
+            "content": "Hm.",
+            "reasoning": "First, look.",
+            "reasoning_details": DETAILS,
+        }
         return whole({**message, "tool_calls": [CALL]}, "tool_calls")
-    thoughts = [chunk({"reasoning": "First, ", "reasoning_details": [piece]}) for piece in PIECES[:2]]
+    thoughts = [
+        chunk({"reasoning": "First, ", "reasoning_details": [piece]}) for piece in PIECES[:2]
+    ]
     late = [chunk({"reasoning_details": [piece]}) for piece in PIECES[2:]]
     calls = chunk({"tool_calls": [{"index": 0, **CALL}]})
-    return events(*thoughts, chunk({"content": "Hm."}), *late, calls, chunk({}, "tool_calls"), "[DONE]")
+    return events(
+        *thoughts, chunk({"content": "Hm."}), *late, calls, chunk({}, "tool_calls"), "[DONE]"
+    )
 
 
 def by_messages(ask: Asking, *, is_streamed: bool) -> None:
@@ -64,7 +79,11 @@ def by_messages(ask: Asking, *, is_streamed: bool) -> None:
     response = ask.post(body, path)
     content = message_in(response.content) if is_streamed else response.json()["content"]
     result = {"type": "tool_result", "tool_use_id": "call_1", "content": "done"}
-    messages = [question, {"role": "assistant", "content": content}, {"role": "user", "content": [result]}]
+    messages = [
+        question,
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": [result]},
+    ]
     assert ask.post({**body, "messages": messages, "stream": False}, path).status_code == 200
 
 
@@ -78,9 +97,11 @@ def message_in(data: bytes) -> list[Json]:
             blocks.append(event["content_block"])
         if event["type"] == "content_block_delta":
             delta = event["delta"]
-            name = {"signature_delta": "signature", "thinking_delta": "thinking", "text_delta": "text"}.get(
-                delta["type"]
-            )
+            name = {
+                "signature_delta": "signature",
+                "thinking_delta": "thinking",
+                "text_delta": "text",
+            }.get(delta["type"])
             if name is not None:
                 blocks[-1][name] += delta[name]
     return blocks
@@ -110,7 +131,9 @@ def test_they_return_to_the_provider(
 ) -> None:
     first.script(answer(is_streamed=is_streamed), whole())
     ask_and_return(ask, is_streamed=is_streamed)
-    (returned,) = [each for each in first.requests[-1].json["messages"] if each["role"] == "assistant"]
+    (returned,) = [
+        each for each in first.requests[-1].json["messages"] if each["role"] == "assistant"
+    ]
     assert returned["reasoning_details"] == DETAILS
     assert returned["tool_calls"] == [CALL]
 
@@ -126,7 +149,10 @@ def test_a_stream_that_was_not_requested_has_them_whole() -> None:
     [
         [],
         [{"type": "reasoning.text", "text": "a"}, {"type": "reasoning.text", "text": "b"}],
-        [{"type": "reasoning.text", "text": "a", "index": 0}, {"type": "reasoning.text", "text": "b", "index": 1}],
+        [
+            {"type": "reasoning.text", "text": "a", "index": 0},
+            {"type": "reasoning.text", "text": "b", "index": 1},
+        ],
     ],
     ids=["none", "without an index", "of another index"],
 )

@@ -16,7 +16,15 @@ from npm import folder_with
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
-from recorded_answers import Meaning, meaning_of, meaning_of_chunks, streamed, streams, whole, whole_answers
+from recorded_answers import (
+    Meaning,
+    meaning_of,
+    meaning_of_chunks,
+    streamed,
+    streams,
+    whole,
+    whole_answers,
+)
 from recordings import Recording, for_each
 from response_events import final_response, response_in
 
@@ -38,7 +46,12 @@ REQUESTS: dict[str, Json] = {
     "messages": {"messages": HELLO, "max_tokens": 100},
     "responses": {"input": "Hello!"},
 }
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
 #: The stop reasons of Claude that chat has no finish reason for.
 OWN_STOP_REASONS = ("stop_sequence", "pause_turn", "model_context_window_exceeded")
 
@@ -69,7 +82,9 @@ def written(dialect: Dialect, recording: Recording, *, is_split: bool) -> tuple[
     return found
 
 
-def written_or_none(dialect: Dialect, recording: Recording, *, is_split: bool = True) -> tuple[bytes, Meaning] | None:
+def written_or_none(
+    dialect: Dialect, recording: Recording, *, is_split: bool = True
+) -> tuple[bytes, Meaning] | None:
     body = body_for(dialect, stream=True)
     batches = streamed(recording, body, is_split=is_split)
     if batches is None:
@@ -116,7 +131,11 @@ def check_response(response: Response, expected: Meaning) -> None:
         for part in item.content
     ]
     assert "".join(texts) == expected.text
-    calls = [(item.name, json.loads(item.arguments)) for item in response.output if item.type == "function_call"]
+    calls = [
+        (item.name, json.loads(item.arguments))
+        for item in response.output
+        if item.type == "function_call"
+    ]
     assert calls == expected.calls
     is_whole = expected.finish_reason in ("stop", "tool_calls")
     assert response.status == ("completed" if is_whole else "incomplete")
@@ -140,7 +159,9 @@ def test_a_streamed_response(recording: Recording) -> None:
 
 
 def translated(parameters: list[Any]) -> list[Any]:
-    return [each for each in parameters if each.values[0] is None or each.values[0].protocol != "openai"]
+    return [
+        each for each in parameters if each.values[0] is None or each.values[0].protocol != "openai"
+    ]
 
 
 @for_each(translated(whole_answers()))
@@ -176,7 +197,10 @@ def test_a_whole_text_completion(recording: Recording) -> None:
 
 def text_chunk(event: Json) -> Completion:
     """A chunk, checked strictly, but that the SDK has no type for a choice that has not ended."""
-    ends = [{**choice, "finish_reason": choice["finish_reason"] or "stop"} for choice in event["choices"]]
+    ends = [
+        {**choice, "finish_reason": choice["finish_reason"] or "stop"}
+        for choice in event["choices"]
+    ]
     return Completion.model_validate_json(json.dumps({**event, "choices": ends}), strict=True)
 
 
@@ -206,9 +230,13 @@ def test_the_sdks_for_node_read_every_stream(tmp_path_factory: pytest.TempPathFa
             if found is not None:
                 data, meaning = found
                 lines.append(json.dumps({"dialect": dialect.name, "body": data.decode()}))
-                expected.append({"text": meaning.text, "calls": [list(call) for call in meaning.calls]})
+                expected.append(
+                    {"text": meaning.text, "calls": [list(call) for call in meaning.calls]}
+                )
     command = ["node", str(script)]
-    read = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True)
+    read = subprocess.run(
+        command, input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True
+    )
     results = [json.loads(line) for line in read.stdout.splitlines()]
     for result in results:
         result["text"] = result.get("text", "").partition("![image](")[0]

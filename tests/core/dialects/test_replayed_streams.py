@@ -91,7 +91,12 @@ def answers(seen: Seen) -> Reply:
     """Stream only for who asks for it."""
     if seen.json.get("stream"):
         return STREAM
-    message = {"role": "assistant", "content": "Yes", "reasoning_content": "Hm", "tool_calls": CALLS}
+    message = {
+        "role": "assistant",
+        "content": "Yes",
+        "reasoning_content": "Hm",
+        "tool_calls": CALLS,
+    }
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
     envelope = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "up"}
     return json_body({**envelope, "choices": [choice], "usage": USAGE})
@@ -99,10 +104,18 @@ def answers(seen: Seen) -> Reply:
 
 def config(upstream: ScriptedUpstream) -> Json:
     block = {"base_url": upstream.base_url, "api_key": KEY}
-    types = {name: name for name in MODELS} | {"streams": "openai-compatible", "of-the-block": "openai-compatible"}
+    types = {name: name for name in MODELS} | {
+        "streams": "openai-compatible",
+        "of-the-block": "openai-compatible",
+    }
     providers: Json = {name: {**block, "type": types[name], "models": [name]} for name in MODELS}
     providers["of-the-block"]["replay_streams"] = True
-    providers["claude"] = {**block, "type": "anthropic", "models": ["claude"], "replay_streams": True}
+    providers["claude"] = {
+        **block,
+        "type": "anthropic",
+        "models": ["claude"],
+        "replay_streams": True,
+    }
     return {"providers": providers}
 
 
@@ -110,7 +123,9 @@ def config(upstream: ScriptedUpstream) -> Json:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("replayed")
     (folder / "own.py").write_text(PLUGIN, "utf-8")
-    plugins = f"[plugins]\nload = ['{folder / 'own.py'}']\n[routing.retry]\nattempts = 0\n{DECLARED}"
+    plugins = (
+        f"[plugins]\nload = ['{folder / 'own.py'}']\n[routing.retry]\nattempts = 0\n{DECLARED}"
+    )
     with running(folder, plugins, config) as pair:
         yield pair
 
@@ -128,7 +143,9 @@ def in_chat(response: httpx.Response) -> Any:
     assert done == "[DONE]"
     views = [json.loads(each) for each in data]
     counts = [view["usage"] for view in views if view.get("usage")]
-    whole = json.loads(joined([Chunk(json.dumps(view).encode()) for view in views if view["choices"]]))
+    whole = json.loads(
+        joined([Chunk(json.dumps(view).encode()) for view in views if view["choices"]])
+    )
     (choice,) = whole["choices"]
     return choice["message"], choice["finish_reason"], counts
 
@@ -145,7 +162,10 @@ def in_messages(response: httpx.Response) -> Any:
     check_types(found)
     check_order(found, complete=True)
     message: Any = final_message(response.content).to_dict()
-    blocks = [{name: value for name, value in block.items() if name != "signature"} for block in message["content"]]
+    blocks = [
+        {name: value for name, value in block.items() if name != "signature"}
+        for block in message["content"]
+    ]
     return blocks, message["stop_reason"], message["usage"]["output_tokens"]
 
 
@@ -160,12 +180,23 @@ def in_responses(response: httpx.Response) -> Any:
 
 
 def in_gemini(response: httpx.Response) -> Any:
-    frames = [json.loads(line.removeprefix("data: ")) for line in response.text.splitlines() if line.startswith("data")]
-    parts = [part for frame in frames for part in frame["candidates"][0]["content"].get("parts", ())]
+    frames = [
+        json.loads(line.removeprefix("data: "))
+        for line in response.text.splitlines()
+        if line.startswith("data")
+    ]
+    parts = [
+        part for frame in frames for part in frame["candidates"][0]["content"].get("parts", ())
+    ]
     text = "".join(part.get("text", "") for part in parts if not part.get("thought"))
     calls = [part["functionCall"] for part in parts if "functionCall" in part]
     last = frames[-1]
-    return text, calls, last["candidates"][0]["finishReason"], last["usageMetadata"]["candidatesTokenCount"]
+    return (
+        text,
+        calls,
+        last["candidates"][0]["finishReason"],
+        last["usageMetadata"]["candidatesTokenCount"],
+    )
 
 
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
@@ -208,13 +239,20 @@ def test_the_client_gets_a_stream_that_says_the_same(
 
 
 @pytest.mark.parametrize("model", REPLAYED)
-def test_the_provider_is_asked_for_a_whole_answer(ask: Asking, first: ScriptedUpstream, model: str) -> None:
-    assert ask.chat(model=model, stream=True, stream_options={"include_usage": True}).status_code == 200
+def test_the_provider_is_asked_for_a_whole_answer(
+    ask: Asking, first: ScriptedUpstream, model: str
+) -> None:
+    assert (
+        ask.chat(model=model, stream=True, stream_options={"include_usage": True}).status_code
+        == 200
+    )
     assert first.requests[0].json.keys().isdisjoint({"stream", "stream_options"})
 
 
 @pytest.mark.parametrize("model", REPLAYED)
-def test_a_client_that_wants_it_whole_gets_it_as_it_is(ask: Asking, first: ScriptedUpstream, model: str) -> None:
+def test_a_client_that_wants_it_whole_gets_it_as_it_is(
+    ask: Asking, first: ScriptedUpstream, model: str
+) -> None:
     answer = ask.chat(model=model).json()
     assert answer["choices"][0]["message"]["tool_calls"] == CALLS
     assert answer["usage"] == USAGE
@@ -224,10 +262,18 @@ def test_a_request_in_the_protocol_of_the_provider_is_translated_if_it_wants_a_s
     ask: Asking, first: ScriptedUpstream
 ) -> None:
     """Passed on as it is, it would ask for a stream."""
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_sequence": None}
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "stop_sequence": None,
+    }
     text = {"type": "text", "text": "Hello!"}
     usage = {"input_tokens": 9, "output_tokens": 7}
-    first.default = json_body({**message, "content": [text], "stop_reason": "end_turn", "usage": usage})
+    first.default = json_body(
+        {**message, "content": [text], "stop_reason": "end_turn", "usage": usage}
+    )
     for stream in (False, True):
         body = {"model": "claude", "stream": stream, "messages": HELLO, "max_tokens": 100}
         response = ask.post(body, "/v1/messages")
@@ -237,7 +283,9 @@ def test_a_request_in_the_protocol_of_the_provider_is_translated_if_it_wants_a_s
 
 
 @pytest.mark.parametrize("model", REPLAYED)
-def test_its_failure_is_an_error_and_not_a_stream(ask: Asking, first: ScriptedUpstream, model: str) -> None:
+def test_its_failure_is_an_error_and_not_a_stream(
+    ask: Asking, first: ScriptedUpstream, model: str
+) -> None:
     """Nothing has been sent until the whole answer is there."""
     first.default = error(500)
     response = ask.chat(model=model, stream=True)

@@ -50,27 +50,44 @@ def dropped(response: httpx.Response) -> list[str]:
 
 
 def test_a_text_is_a_users_message(ask: Asking, first: ScriptedUpstream) -> None:
-    assert sent(ask, first) == {"model": UPSTREAM_ID, "messages": [{"role": "user", "content": "Say hello"}]}
+    assert sent(ask, first) == {
+        "model": UPSTREAM_ID,
+        "messages": [{"role": "user", "content": "Say hello"}],
+    }
 
 
 def test_instructions_come_first(ask: Asking, first: ScriptedUpstream) -> None:
-    messages = sent(ask, first, instructions="Be brief", input=[{"role": "user", "content": "Hi"}])["messages"]
-    assert messages == [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi"}]
+    messages = sent(ask, first, instructions="Be brief", input=[{"role": "user", "content": "Hi"}])[
+        "messages"
+    ]
+    assert messages == [
+        {"role": "system", "content": "Be brief"},
+        {"role": "user", "content": "Hi"},
+    ]
 
 
 def test_images_files_and_sounds_of_a_user(ask: Asking, first: ScriptedUpstream) -> None:
     content = [
         {"type": "input_text", "text": "What is this?"},
         {"type": "input_image", "image_url": PIXEL, "detail": "low"},
-        {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
+        {
+            "type": "input_file",
+            "filename": "a.pdf",
+            "file_data": "data:application/pdf;base64,JVBERi0=",
+        },
         {"type": "input_file", "file_url": "https://example.com/b.pdf"},
         {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
     ]
-    messages = sent(ask, first, input=[{"type": "message", "role": "user", "content": content}])["messages"]
+    messages = sent(ask, first, input=[{"type": "message", "role": "user", "content": content}])[
+        "messages"
+    ]
     assert messages[0]["content"] == [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
-        {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0=", "filename": "a.pdf"}},
+        {
+            "type": "file",
+            "file": {"file_data": "data:application/pdf;base64,JVBERi0=", "filename": "a.pdf"},
+        },
         {"type": "file", "file": {"file_data": "https://example.com/b.pdf", "filename": "b.pdf"}},
         {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
     ]
@@ -81,10 +98,18 @@ def test_the_items_of_one_turn_are_one_message(ask: Asking, first: ScriptedUpstr
     items = [
         {"role": "user", "content": "Go"},
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I go"}]},
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "I go"}],
+        },
         {"type": "function_call", "call_id": "c2", "name": "f", "arguments": '{"a":1}'},
         {"type": "function_call_output", "call_id": "c2", "output": "two"},
-        {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "one"}]},
+        {
+            "type": "function_call_output",
+            "call_id": "c1",
+            "output": [{"type": "input_text", "text": "one"}],
+        },
     ]
     assert sent(ask, first, input=items, tools=[GATEWAY_TOOL])["messages"] == [
         {"role": "user", "content": "Go"},
@@ -111,10 +136,18 @@ def test_images_in_the_output_of_a_tool(ask: Asking, first: ScriptedUpstream) ->
     assert [part["type"] for part in result["content"]] == ["text", "image_url"]
 
 
-def test_reasoning_of_another_server_is_dropped_with_notice(ask: Asking, first: ScriptedUpstream) -> None:
+def test_reasoning_of_another_server_is_dropped_with_notice(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     items = [
         {"role": "user", "content": "Go"},
-        {"type": "reasoning", "id": "rs_1", "summary": [], "content": None, "encrypted_content": "ZW5jcnlwdGVk"},
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "content": None,
+            "encrypted_content": "ZW5jcnlwdGVk",
+        },
         {"role": "assistant", "content": "Gone"},
         {"role": "user", "content": "Again"},
     ]
@@ -123,15 +156,22 @@ def test_reasoning_of_another_server_is_dropped_with_notice(ask: Asking, first: 
     assert first.requests[-1].json["messages"][1] == {"role": "assistant", "content": "Gone"}
 
 
-def test_what_openais_servers_did_is_dropped_with_notice(ask: Asking, first: ScriptedUpstream) -> None:
-    items = [{"type": "web_search_call", "id": "ws_1", "status": "completed"}, {"role": "user", "content": "Go"}]
+def test_what_openais_servers_did_is_dropped_with_notice(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
+    items = [
+        {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+        {"role": "user", "content": "Go"},
+    ]
     assert dropped(posted(ask, input=items)) == ["input.web_search_call"]
 
 
 # Parameters
 
 
-def test_parameters_have_the_names_of_chat_completions(ask: Asking, first: ScriptedUpstream) -> None:
+def test_parameters_have_the_names_of_chat_completions(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     body = sent(
         ask,
@@ -155,7 +195,10 @@ def test_parameters_have_the_names_of_chat_completions(ask: Asking, first: Scrip
     assert body == {
         "max_completion_tokens": 99,
         "reasoning_effort": "low",
-        "response_format": {"type": "json_schema", "json_schema": {"name": "out", "schema": schema, "strict": True}},
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "out", "schema": schema, "strict": True},
+        },
         "verbosity": "low",
         "temperature": 0.5,
         "top_p": 0.9,
@@ -168,14 +211,20 @@ def test_parameters_have_the_names_of_chat_completions(ask: Asking, first: Scrip
     }
 
 
-def test_reasoning_without_a_text_is_no_words_of_the_assistant(ask: Asking, first: ScriptedUpstream) -> None:
+def test_reasoning_without_a_text_is_no_words_of_the_assistant(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """pydantic-ai writes reasoning of unknown models into a message; a model would read the empty marks as its own."""
     call = {"type": "function_call", "call_id": "c", "name": "gateway", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "c", "output": "Yes"}
     thought = {"role": "assistant", "content": "<think>\n\n</think>"}
     response = posted(ask, input=[{"role": "user", "content": "?"}, thought, call, output])
     assert dropped(response) == ["input.reasoning"]
-    assert [message["role"] for message in first.requests[-1].json["messages"]] == ["user", "assistant", "tool"]
+    assert [message["role"] for message in first.requests[-1].json["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+    ]
     assert "<think>" not in first.requests[-1].body.decode()
     # A text of its own stays.
     thought["content"] = "<think>\nHm\n</think>"
@@ -185,16 +234,25 @@ def test_reasoning_without_a_text_is_no_words_of_the_assistant(ask: Asking, firs
 
 def test_what_has_no_effect_is_reported(ask: Asking, first: ScriptedUpstream) -> None:
     response = posted(
-        ask, truncation="auto", client_metadata={"a": "b"}, max_tool_calls=3, metadata={"k": "v"}, conversation=None
+        ask,
+        truncation="auto",
+        client_metadata={"a": "b"},
+        max_tool_calls=3,
+        metadata={"k": "v"},
+        conversation=None,
     )
     assert sorted(dropped(response)) == ["client_metadata", "max_tool_calls", "truncation"]
     assert response.json()["metadata"] == {"k": "v"}
     assert first.requests[-1].json.keys() == {"model", "messages"}
 
 
-def test_parallel_tool_calls_are_only_sent_beside_tools(ask: Asking, first: ScriptedUpstream) -> None:
+def test_parallel_tool_calls_are_only_sent_beside_tools(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """Providers refuse them otherwise."""
-    assert "parallel_tool_calls" not in sent(ask, first, parallel_tool_calls=True, tool_choice="auto", tools=[])
+    assert "parallel_tool_calls" not in sent(
+        ask, first, parallel_tool_calls=True, tool_choice="auto", tools=[]
+    )
     body = sent(ask, first, parallel_tool_calls=False, tool_choice="auto", tools=[GATEWAY_TOOL])
     assert body["parallel_tool_calls"] is False
     assert body["tool_choice"] == "auto"
@@ -204,7 +262,9 @@ def test_a_provider_that_drops_a_parameter_is_reported_with_the_clients_name(
     ask: Asking, first: ScriptedUpstream
 ) -> None:
     """As it is in an error."""
-    first.default = error(400, "Unsupported parameter", param="reasoning_effort", code="unsupported_parameter")
+    first.default = error(
+        400, "Unsupported parameter", param="reasoning_effort", code="unsupported_parameter"
+    )
     assert error_of(posted(ask, reasoning={"effort": "low"}))["param"] == "reasoning.effort"
 
 
@@ -225,18 +285,47 @@ def test_a_provider_that_drops_a_parameter_is_reported_with_the_clients_name(
         ({"input": [{"type": "message", "content": "a"}]}, "input[0].role"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [{"role": "tool", "content": "a"}]}, "input[0].role"),
-        ({"input": [{"role": "user", "content": [{"type": "input_text"}]}]}, "input[0].content[0].text"),
-        ({"input": [{"role": "user", "content": [{"type": "input_video"}]}]}, "input[0].content[0].type"),
         (
-            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "/etc/passwd"}]}]},
+            {"input": [{"role": "user", "content": [{"type": "input_text"}]}]},
+            "input[0].content[0].text",
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_video"}]}]},
+            "input[0].content[0].type",
+        ),
+        (
+            {
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "input_image", "image_url": "/etc/passwd"}],
+                    }
+                ]
+            },
             "input[0].content[0].image_url",
         ),
         (
-            {"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "/etc/passwd"}]}]},
+            {
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "input_file", "file_data": "/etc/passwd"}],
+                    }
+                ]
+            },
             "input[0].content[0].file_data",
         ),
         (
-            {"input": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "/etc/passwd"}}]}]},
+            {
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "input_audio", "input_audio": {"data": "/etc/passwd"}}
+                        ],
+                    }
+                ]
+            },
             "input[0].content[0].input_audio.data",
         ),
         (
@@ -255,14 +344,26 @@ def test_a_provider_that_drops_a_parameter_is_reported_with_the_clients_name(
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}]},
             "input[0].content[0].file_id",
         ),
-        ({"input": [{"type": "function_call", "name": "f", "arguments": "{}"}]}, "input[0].call_id"),
-        ({"input": [{"type": "function_call", "call_id": "c", "arguments": "{}"}]}, "input[0].name"),
+        (
+            {"input": [{"type": "function_call", "name": "f", "arguments": "{}"}]},
+            "input[0].call_id",
+        ),
+        (
+            {"input": [{"type": "function_call", "call_id": "c", "arguments": "{}"}]},
+            "input[0].name",
+        ),
         ({"input": [{"type": "function_call_output", "call_id": "c"}]}, "input[0].output"),
-        ({"input": [{"type": "function_call_output", "call_id": "c", "output": 5}]}, "input[0].output"),
+        (
+            {"input": [{"type": "function_call_output", "call_id": "c", "output": 5}]},
+            "input[0].output",
+        ),
         ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "input[0].type"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": [{"name": "f"}]}, "tools[0]"),
-        ({"tool_choice": {"type": "function", "name": "g"}, "tools": [GATEWAY_TOOL]}, "tool_choice"),
+        (
+            {"tool_choice": {"type": "function", "name": "g"}, "tools": [GATEWAY_TOOL]},
+            "tool_choice",
+        ),
         ({"tool_choice": {"type": "web_search"}, "tools": [{"type": "web_search"}]}, "tool_choice"),
         ({"tool_choice": "required", "tools": [{"type": "web_search"}]}, "tool_choice"),
         ({"tool_choice": 5}, "tool_choice"),
@@ -278,13 +379,18 @@ def test_an_invalid_request_is_refused_with_the_members_name(
 
 
 def test_background_is_refused_with_an_explanation(ask: Asking) -> None:
-    assert "Background responses are not supported" in error_of(posted(ask, background=True))["message"]
+    assert (
+        "Background responses are not supported"
+        in error_of(posted(ask, background=True))["message"]
+    )
 
 
 # Answers
 
 
-def test_the_answer_says_what_was_asked_and_what_it_cost(ask: Asking, first: ScriptedUpstream) -> None:
+def test_the_answer_says_what_was_asked_and_what_it_cost(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = whole(
         usage={
             "prompt_tokens": 9,
@@ -295,13 +401,19 @@ def test_the_answer_says_what_was_asked_and_what_it_cost(ask: Asking, first: Scr
         }
     )
     tool = {**GATEWAY_TOOL, "description": "d", "strict": False}
-    response = answered(ask, instructions="Be brief", tools=[tool], temperature=0.5, metadata={"k": "v"})
+    response = answered(
+        ask, instructions="Be brief", tools=[tool], temperature=0.5, metadata={"k": "v"}
+    )
     assert response["object"] == "response"
     assert response["status"] == "completed"
     assert response["model"] == "m"
     assert response["instructions"] == "Be brief"
     assert response["tools"] == [tool]
-    assert (response["temperature"], response["metadata"], response["store"]) == (0.5, {"k": "v"}, False)
+    assert (response["temperature"], response["metadata"], response["store"]) == (
+        0.5,
+        {"k": "v"},
+        False,
+    )
     assert response["usage"] == {
         "input_tokens": 9,
         "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 0},
@@ -310,12 +422,15 @@ def test_the_answer_says_what_was_asked_and_what_it_cost(ask: Asking, first: Scr
         "total_tokens": 21,
     }
     (message,) = response["output"]
-    assert message["content"] == [{"type": "output_text", "text": "Hello!", "annotations": [], "logprobs": []}]
+    assert message["content"] == [
+        {"type": "output_text", "text": "Hello!", "annotations": [], "logprobs": []}
+    ]
     assert (message["role"], message["status"]) == ("assistant", "completed")
 
 
 @pytest.mark.parametrize(
-    ("finish_reason", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+    ("finish_reason", "reason"),
+    [("length", "max_output_tokens"), ("content_filter", "content_filter")],
 )
 def test_an_answer_that_was_cut_is_incomplete(
     ask: Asking, first: ScriptedUpstream, finish_reason: str, reason: str
@@ -348,16 +463,29 @@ def test_citations_refusals_and_images(ask: Asking, first: ScriptedUpstream) -> 
     assert (image["type"], image["result"]) == ("image_generation_call", "iVBORw0KGgo=")
 
 
-def test_log_probabilities_are_sent_if_they_are_included(ask: Asking, first: ScriptedUpstream) -> None:
-    token = {"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": [{"token": "Hi", "logprob": -0.1}]}
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+def test_log_probabilities_are_sent_if_they_are_included(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
+    token = {
+        "token": "Hi",
+        "logprob": -0.1,
+        "bytes": None,
+        "top_logprobs": [{"token": "Hi", "logprob": -0.1}],
+    }
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hi"},
+        "finish_reason": "stop",
+    }
     first.default = whole(choices=[{**choice, "logprobs": {"content": [token]}}])
     (message,) = answered(ask, include=["message.output_text.logprobs"])["output"]
     assert message["content"][0]["logprobs"][0]["token"] == "Hi"
     assert answered(ask)["output"][0]["content"][0]["logprobs"] == []
 
 
-def test_reasoning_and_signatures_come_back_to_their_provider(ask: Asking, first: ScriptedUpstream) -> None:
+def test_reasoning_and_signatures_come_back_to_their_provider(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """In an envelope that only the gateway opens, so that no state is needed."""
     call = {
         "id": "c1",
@@ -365,7 +493,12 @@ def test_reasoning_and_signatures_come_back_to_their_provider(ask: Asking, first
         "function": {"name": "f", "arguments": "{}"},
         "extra_content": {"google": {"thought_signature": "sig"}},
     }
-    message = {"role": "assistant", "content": None, "reasoning_content": "I think", "tool_calls": [call]}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "I think",
+        "tool_calls": [call],
+    }
     first.default = whole(message, "tool_calls")
     output = answered(ask, tools=[GATEWAY_TOOL], reasoning={"summary": "auto"})["output"]
     assert [item["type"] for item in output] == ["reasoning", "function_call"]
@@ -380,7 +513,9 @@ def test_reasoning_and_signatures_come_back_to_their_provider(ask: Asking, first
     assert again["tool_calls"] == [call]
 
 
-def test_reasoning_that_a_client_has_changed_is_dropped_with_notice(ask: Asking, first: ScriptedUpstream) -> None:
+def test_reasoning_that_a_client_has_changed_is_dropped_with_notice(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = whole({"role": "assistant", "content": "Hi", "reasoning_content": "I think"})
     thought, said = answered(ask)["output"]
     prefix, _, sealed = thought["encrypted_content"].partition(".")
@@ -392,7 +527,9 @@ def test_reasoning_that_a_client_has_changed_is_dropped_with_notice(ask: Asking,
     assert "reasoning_content" not in first.requests[-1].json["messages"][1]
 
 
-def test_reasoning_is_content_unless_a_summary_was_requested(ask: Asking, first: ScriptedUpstream) -> None:
+def test_reasoning_is_content_unless_a_summary_was_requested(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = whole({"role": "assistant", "content": "Hi", "reasoning_content": "I think"})
     thought, _ = answered(ask)["output"]
     assert thought["content"] == [{"type": "reasoning_text", "text": "I think"}]

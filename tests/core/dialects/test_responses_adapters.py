@@ -28,7 +28,8 @@ from llms_core.testing.wire import Example
 Json = dict[str, Any]
 
 FOLDER = Path(
-    os.environ.get("LLMS_CAPTURES") or Path(__file__).resolve().parents[3].parent.parent / "shared" / "captures"
+    os.environ.get("LLMS_CAPTURES")
+    or Path(__file__).resolve().parents[3].parent.parent / "shared" / "captures"
 )
 PROVIDERS = (
     "openai",
@@ -44,9 +45,13 @@ PROVIDERS = (
     "responses",
 )
 EXAMPLES = ("text", "length", "tool_call", "parallel_calls", "reasoning", "empty", "blocked")
-FAILED = ErrorResponse(status=502, message="The stream broke", type="api_error", code="bad_response")
+FAILED = ErrorResponse(
+    status=502, message="The stream broke", type="api_error", code="bad_response"
+)
 
-TOOLS = [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("a", "b")]
+TOOLS = [
+    {"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("a", "b")
+]
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +85,17 @@ def with_calls(body: Json) -> Json:
     if body.get("previous_response_id") is None:
         return body
     answered = [item["call_id"] for item in body["input"] if item["type"] == "function_call_output"]
-    calls = [{"type": "function_call", "call_id": each, "name": "get_weather", "arguments": "{}"} for each in answered]
+    calls = [
+        {"type": "function_call", "call_id": each, "name": "get_weather", "arguments": "{}"}
+        for each in answered
+    ]
     return {**body, "previous_response_id": None, "input": [*calls, *body["input"]]}
 
 
 def decoded(dialect: Dialect, **members: object) -> ChatBody:
-    body = dialect.decode(IncomingRequest(json.dumps({"model": "m", "input": "Go", **members}).encode()))
+    body = dialect.decode(
+        IncomingRequest(json.dumps({"model": "m", "input": "Go", **members}).encode())
+    )
     assert isinstance(body, RequestBody)
     return body
 
@@ -102,7 +112,9 @@ def call_of(subject: Subject, body: ChatBody) -> ChatCall:
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded requests are not here")
 @pytest.mark.parametrize("capture", list(captures()))
-def test_every_recorded_request_is_accepted_and_translated(dialect: Dialect, subject: Subject, capture: Json) -> None:
+def test_every_recorded_request_is_accepted_and_translated(
+    dialect: Dialect, subject: Subject, capture: Json
+) -> None:
     body = decoded(dialect, **capture)
     request = subject.adapter.request(call_of(subject, body))
     assert json.loads(request.content)
@@ -119,7 +131,9 @@ def test_every_recorded_request_is_accepted_and_translated(dialect: Dialect, sub
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded requests are not here")
 @pytest.mark.parametrize("provider", CHECKS)
 @pytest.mark.parametrize("capture", list(captures()))
-def test_the_providers_own_sdk_could_have_sent_it(dialect: Dialect, provider: str, capture: Json) -> None:
+def test_the_providers_own_sdk_could_have_sent_it(
+    dialect: Dialect, provider: str, capture: Json
+) -> None:
     subject = subject_of(provider)
     call = call_of(subject, decoded(dialect, **{**capture, "stream": False}))
     request = CHAT.request(subject.adapter, call)
@@ -145,7 +159,9 @@ def test_every_recorded_answer_is_one_of_this_api(dialect: Dialect, subject: Sub
         check_meaning(example, json.loads(encoded))
 
 
-def test_every_recorded_stream_is_one_of_this_api_however_it_is_split(dialect: Dialect, subject: Subject) -> None:
+def test_every_recorded_stream_is_one_of_this_api_however_it_is_split(
+    dialect: Dialect, subject: Subject
+) -> None:
     body = decoded(dialect, tools=TOOLS, stream=True)
     for example in examples(subject):
         data = b"".join(encode_events(example.events, subject.wire.framing))
@@ -169,16 +185,25 @@ def check_meaning(example: Example, response: Json) -> None:
     assert [(call["name"], json.loads(call["arguments"])) for call in calls] == [
         (call.name, call.arguments) for call in meaning.calls
     ]
-    thoughts = [part["text"] for item in items if item["type"] == "reasoning" for part in item.get("content", ())]
+    thoughts = [
+        part["text"]
+        for item in items
+        if item["type"] == "reasoning"
+        for part in item.get("content", ())
+    ]
     assert "".join(thoughts) == meaning.reasoning
-    incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(meaning.finish_reason)
+    incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(
+        meaning.finish_reason
+    )
     assert response["status"] == ("completed" if incomplete is None else "incomplete")
     if incomplete is not None:
         assert response["incomplete_details"] == {"reason": incomplete}
 
 
 @pytest.mark.slow
-def test_a_stream_that_is_cut_at_any_byte_is_whole_or_failed(dialect: Dialect, subject: Subject) -> None:
+def test_a_stream_that_is_cut_at_any_byte_is_whole_or_failed(
+    dialect: Dialect, subject: Subject
+) -> None:
     example = subject.wire.parallel_calls or subject.wire.text
     data = b"".join(encode_events(example.events, subject.wire.framing))
     body = decoded(dialect, tools=TOOLS, stream=True)

@@ -58,7 +58,11 @@ WEATHER = {
     "type": "function",
     "name": "get_weather",
     "description": "The weather at a place",
-    "parameters": {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]},
+    "parameters": {
+        "type": "object",
+        "properties": {"location": {"type": "string"}},
+        "required": ["location"],
+    },
 }
 CALL = {
     "id": "call_1",
@@ -83,7 +87,11 @@ CASES = {
             ],
         )
     ],
-    "several turns": [said("user", "I am Alice."), said("assistant", "Hello Alice!"), said("user", "Who am I?")],
+    "several turns": [
+        said("user", "I am Alice."),
+        said("assistant", "Hello Alice!"),
+        said("user", "Who am I?"),
+    ],
 }
 
 
@@ -93,7 +101,9 @@ def check(response: Json) -> None:
     assert response.keys() >= REQUIRED
     assert {name for name in REQUIRED if response[name] is None} <= NULLABLE
     assert all(tool.keys() >= FUNCTION_MEMBERS for tool in response["tools"])
-    assert {"input_tokens_details", "output_tokens_details", "total_tokens"} <= response["usage"].keys()
+    assert {"input_tokens_details", "output_tokens_details", "total_tokens"} <= response[
+        "usage"
+    ].keys()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -105,24 +115,38 @@ def test_a_whole_answer(ask: Asking, case: str) -> None:
 
 
 def test_a_stream(ask: Asking) -> None:
-    response = response_in(ask.post({"model": "m", "input": CASES["basic"], "stream": True}, RESPONSES).text)
+    response = response_in(
+        ask.post({"model": "m", "input": CASES["basic"], "stream": True}, RESPONSES).text
+    )
     check(response)
     assert response["status"] == "completed"
 
 
 def test_a_tool_call(ask: Asking, first: ScriptedUpstream) -> None:
-    first.default = whole({"role": "assistant", "content": None, "tool_calls": [CALL]}, "tool_calls")
-    response = ask.post({"model": "m", "input": CASES["basic"], "tools": [WEATHER]}, RESPONSES).json()
+    first.default = whole(
+        {"role": "assistant", "content": None, "tool_calls": [CALL]}, "tool_calls"
+    )
+    response = ask.post(
+        {"model": "m", "input": CASES["basic"], "tools": [WEATHER]}, RESPONSES
+    ).json()
     check(response)
     assert [item["type"] for item in response["output"]] == ["function_call"]
 
 
 def test_a_streamed_tool_call(ask: Asking, first: ScriptedUpstream) -> None:
-    first.default = events(chunk({"tool_calls": [{"index": 0, **CALL}]}), chunk({}, "tool_calls"), "[DONE]")
+    first.default = events(
+        chunk({"tool_calls": [{"index": 0, **CALL}]}), chunk({}, "tool_calls"), "[DONE]"
+    )
     body = {"model": "m", "input": CASES["basic"], "tools": [WEATHER], "stream": True}
     text = ask.post(body, RESPONSES).text
     assert response_in(text)["output"][0]["type"] == "function_call"
     types = {event["type"] for event in events_of(text)}
-    assert types >= {"response.function_call_arguments.delta", "response.function_call_arguments.done"}
+    assert types >= {
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+    }
     items = [(event["type"], event["item"]["type"]) for event in events_of(text) if "item" in event]
-    assert items == [("response.output_item.added", "function_call"), ("response.output_item.done", "function_call")]
+    assert items == [
+        ("response.output_item.added", "function_call"),
+        ("response.output_item.done", "function_call"),
+    ]

@@ -78,7 +78,9 @@ def answer(model: str = "vendor/up-m") -> list[bytes]:
         event("response.output_text.done", 6, **place, text="Hi", logprobs=[]),
         event("response.content_part.done", 7, **place, part=text),
         event("response.output_item.done", 8, output_index=0, item=MESSAGE),
-        event("response.completed", 9, response=response(model=model, output=[MESSAGE], usage=USAGE)),
+        event(
+            "response.completed", 9, response=response(model=model, output=[MESSAGE], usage=USAGE)
+        ),
     ]
 
 
@@ -125,7 +127,9 @@ def ask(asking_with: Ask, first: ScriptedUpstream) -> Asking:
     return asking_with({"openai": provider(first)})
 
 
-def test_a_request_reaches_the_provider_as_it_was_written(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_request_reaches_the_provider_as_it_was_written(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     body = (
         b'{ "input" : [{"type":"message","role":"user","content":"Gr\\u00fc\xc3\x9fe"}],\n "model":"m", '
         b'"tools":[{"type":"web_search","filters":{"allowed_domains":["e.com"]}},{"type":"brand_new","x":1e2}],'
@@ -138,16 +142,27 @@ def test_a_request_reaches_the_provider_as_it_was_written(ask: Asking, first: Sc
     assert seen.headers["authorization"] == f"Bearer {MARK}of-first"
 
 
-def test_only_headers_that_concern_the_provider_are_forwarded(ask: Asking, first: ScriptedUpstream) -> None:
-    given = {"authorization": "Bearer mine", "openai-beta": "responses=v1", "cookie": "a=b", "x-api-key": "mine"}
-    assert ask.post({"model": "m", "input": "Hi", "store": False}, RESPONSES, given).status_code == 200
+def test_only_headers_that_concern_the_provider_are_forwarded(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
+    given = {
+        "authorization": "Bearer mine",
+        "openai-beta": "responses=v1",
+        "cookie": "a=b",
+        "x-api-key": "mine",
+    }
+    assert (
+        ask.post({"model": "m", "input": "Hi", "store": False}, RESPONSES, given).status_code == 200
+    )
     headers = first.requests[0].headers
     assert headers["openai-beta"] == "responses=v1"
     assert headers["authorization"] == f"Bearer {MARK}of-first"
     assert not {"cookie", "x-api-key"} & headers.keys()
 
 
-def test_a_whole_answer_is_passed_on_with_the_clients_name_of_the_model(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_whole_answer_is_passed_on_with_the_clients_name_of_the_model(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     received = ask.post({"model": "m", "input": "Hi", "store": False}, RESPONSES)
     assert received.status_code == 200
     assert received.json() == response(model="m", output=[MESSAGE], usage=USAGE)
@@ -172,7 +187,9 @@ def test_a_cut_stream_never_ends_like_a_complete_one(ask: Asking, first: Scripte
     pieces = answer()
     for count in range(1, len(pieces)):
         first.default = stream(pieces[:count])
-        received = ask.post({"model": "m", "input": "Hi", "stream": True, "store": False}, RESPONSES)
+        received = ask.post(
+            {"model": "m", "input": "Hi", "stream": True, "store": False}, RESPONSES
+        )
         assert "response.completed" not in received.text
         if received.status_code == 200:
             # The client has begun to read: the response that it knows has failed.
@@ -190,7 +207,9 @@ def test_a_failed_response_leads_to_the_next_provider(
     asking_with: Ask, first: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
     problem = {"code": "server_error", "message": "The model is overloaded"}
-    first.default = stream([*answer()[:2], event("response.failed", 2, response=response("failed", error=problem))])
+    first.default = stream(
+        [*answer()[:2], event("response.failed", 2, response=response("failed", error=problem))]
+    )
     second.default = whole({"role": "assistant", "content": "Hi from chat"})
     other = {"type": "openai-compatible", **provider(second)}
     ask = asking_with({"openai": provider(first), "other": other})
@@ -205,7 +224,10 @@ def test_a_request_that_chat_cannot_express_skips_providers_without_the_api(
     other = {"type": "openai-compatible", **provider(second)}
     ask = asking_with({"other": other, "openai": provider(first)})
     forced = {"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}
-    assert ask.post({"model": "m", "input": "Hi", "store": False, **forced}, RESPONSES).status_code == 200
+    assert (
+        ask.post({"model": "m", "input": "Hi", "store": False, **forced}, RESPONSES).status_code
+        == 200
+    )
     assert not second.requests
     assert first.requests[0].json["tool_choice"] == {"type": "web_search"}
 
@@ -220,7 +242,9 @@ def test_a_request_that_chat_cannot_express_is_refused_where_nobody_has_the_api(
     assert not second.requests
 
 
-def test_a_providers_defaults_apply_so_the_request_is_translated(asking_with: Ask, second: ScriptedUpstream) -> None:
+def test_a_providers_defaults_apply_so_the_request_is_translated(
+    asking_with: Ask, second: ScriptedUpstream
+) -> None:
     second.default = whole({"role": "assistant", "content": "Hi"})
     block = provider(second, temperature=0.5)
     ask = asking_with({"openai": block})
@@ -229,7 +253,9 @@ def test_a_providers_defaults_apply_so_the_request_is_translated(asking_with: As
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_the_response_is_stored_under_the_providers_id(ask: Asking, first: ScriptedUpstream, streamed: bool) -> None:
+def test_the_response_is_stored_under_the_providers_id(
+    ask: Asking, first: ScriptedUpstream, streamed: bool
+) -> None:
     if streamed:
         first.default = stream(answer())
     assert ask.post({"model": "m", "input": "Hi", "stream": streamed}, RESPONSES).status_code == 200
@@ -239,16 +265,27 @@ def test_the_response_is_stored_under_the_providers_id(ask: Asking, first: Scrip
     assert ask.get(f"{RESPONSES}/{ID}/input_items").json()["data"][0]["content"][0]["text"] == "Hi"
 
 
-def test_a_providers_response_is_continued_by_the_provider(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_providers_response_is_continued_by_the_provider(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """It still has the reasoning, which the gateway cannot store."""
     ask.post({"model": "m", "input": "Hi"}, RESPONSES)
-    assert ask.post({"model": "m", "input": "More", "previous_response_id": ID}, RESPONSES).status_code == 200
-    assert first.requests[-1].json == {"model": "vendor/up-m", "input": "More", "previous_response_id": ID}
+    assert (
+        ask.post({"model": "m", "input": "More", "previous_response_id": ID}, RESPONSES).status_code
+        == 200
+    )
+    assert first.requests[-1].json == {
+        "model": "vendor/up-m",
+        "input": "More",
+        "previous_response_id": ID,
+    }
 
 
 def test_another_provider_gets_the_whole_conversation(ask: Asking, first: ScriptedUpstream) -> None:
     ask.post({"model": "m", "input": "Hi"}, RESPONSES)
-    unknown = error(400, f"Previous response with id '{ID}' not found.", code="previous_response_not_found")
+    unknown = error(
+        400, f"Previous response with id '{ID}' not found.", code="previous_response_not_found"
+    )
     first.script(unknown, whole({"role": "assistant", "content": "Again"}))
     received = ask.post({"model": "m", "input": "More", "previous_response_id": ID}, RESPONSES)
     assert received.status_code == 200
@@ -267,34 +304,46 @@ def test_what_a_provider_stores_beside_responses_reaches_it(
     assert first.requests[0].json == {**body, "model": "vendor/up-m"}
 
 
-def test_what_only_the_provider_has_stored_is_asked_of_the_provider(ask: Asking, first: ScriptedUpstream) -> None:
+def test_what_only_the_provider_has_stored_is_asked_of_the_provider(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     body = {"model": "m", "input": "More", "previous_response_id": "resp_of_another_day"}
     assert ask.post(body, RESPONSES).status_code == 200
     assert first.requests[0].json["previous_response_id"] == "resp_of_another_day"
 
 
-def test_a_refusal_of_the_provider_is_an_error_of_the_dialect(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_refusal_of_the_provider_is_an_error_of_the_dialect(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = error(400, "Unknown parameter: 'x'", param="x", code="unknown_parameter")
     received = ask.post({"model": "m", "input": "Hi", "x": 1, "store": False}, RESPONSES)
     assert received.status_code == 400
     assert received.json()["error"]["param"] == "x"
 
 
-def test_a_client_that_leaves_at_the_end_is_not_a_cancellation(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_client_that_leaves_at_the_end_is_not_a_cancellation(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = stream(answer())
-    with ask.http.stream("POST", RESPONSES, json={"model": "m", "input": "Hi", "stream": True}) as received:
+    with ask.http.stream(
+        "POST", RESPONSES, json={"model": "m", "input": "Hi", "stream": True}
+    ) as received:
         for line in received.iter_lines():
             if line == "event: response.completed":
                 break
     assert "cancelled" not in ask.gateway.log()
 
 
-def test_a_provider_that_answers_whole_still_streams_to_the_client(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_provider_that_answers_whole_still_streams_to_the_client(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     received = ask.post({"model": "m", "input": "Hi", "stream": True, "store": False}, RESPONSES)
     assert response_in(received.text) == response(model="m", output=[MESSAGE], usage=USAGE)
 
 
-def test_a_provider_that_streams_unasked_still_answers_whole(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_provider_that_streams_unasked_still_answers_whole(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = stream(answer())
     received = ask.post({"model": "m", "input": "Hi", "store": False}, RESPONSES)
     assert received.json() == response(model="m", output=[MESSAGE], usage=USAGE)
@@ -304,8 +353,16 @@ def test_a_request_is_only_translated_for_providers_without_the_api(
     asking_with: Ask, first: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
     """What chat cannot express is no fault where the provider has the API: it may know more than the gateway."""
-    body = {"model": "m", "input": [{"type": "message", "role": "user", "content": [{"type": "brand_new"}]}]}
-    assert asking_with({"openai": provider(first)}).post({**body, "store": False}, RESPONSES).status_code == 200
+    body = {
+        "model": "m",
+        "input": [{"type": "message", "role": "user", "content": [{"type": "brand_new"}]}],
+    }
+    assert (
+        asking_with({"openai": provider(first)})
+        .post({**body, "store": False}, RESPONSES)
+        .status_code
+        == 200
+    )
     other = {"type": "openai-compatible", **provider(second)}
     refused = asking_with({"other": other}).post(body, RESPONSES)
     assert refused.status_code == 400

@@ -72,7 +72,15 @@ def test_a_conversation_continues_where_it_ended(ask: Asking, first: ScriptedUps
     created(ask, "4", previous_response_id=three["id"])
     assert three["previous_response_id"] == two["id"]
     # Instructions are not carried over.
-    assert [message["content"] for message in messages(first)] == ["1", "One", "2", "Two", "3", "Three", "4"]
+    assert [message["content"] for message in messages(first)] == [
+        "1",
+        "One",
+        "2",
+        "Two",
+        "3",
+        "Three",
+        "4",
+    ]
 
 
 def test_the_output_of_a_tool_alone_continues(ask: Asking, first: ScriptedUpstream) -> None:
@@ -83,13 +91,21 @@ def test_the_output_of_a_tool_alone_continues(ask: Asking, first: ScriptedUpstre
         "function": {"name": "f", "arguments": "{}"},
         "extra_content": {"google": {"thought_signature": "sig"}},
     }
-    message = {"role": "assistant", "content": None, "reasoning_content": "Hm", "tool_calls": [call]}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "Hm",
+        "tool_calls": [call],
+    }
     first.default = whole(message, "tool_calls")
     one = created(ask, tools=[TOOL])
     first.default = whole()
     output = {"type": "function_call_output", "call_id": "c1", "output": "done"}
     created(ask, [output], previous_response_id=one["id"], tools=[TOOL])
-    assert messages(first)[1:] == [message, {"role": "tool", "tool_call_id": "c1", "content": "done"}]
+    assert messages(first)[1:] == [
+        message,
+        {"role": "tool", "tool_call_id": "c1", "content": "done"},
+    ]
 
 
 def test_an_item_is_referred_to_by_its_id(ask: Asking, first: ScriptedUpstream) -> None:
@@ -97,7 +113,11 @@ def test_an_item_is_referred_to_by_its_id(ask: Asking, first: ScriptedUpstream) 
     one = created(ask, "1")
     item_id = one["output"][0]["id"]
     (asked,) = ask.get(f"{RESPONSES}/{one['id']}/input_items").json()["data"]
-    items = [{"type": "item_reference", "id": asked["id"]}, {"id": item_id}, {"role": "user", "content": "2"}]
+    items = [
+        {"type": "item_reference", "id": asked["id"]},
+        {"id": item_id},
+        {"role": "user", "content": "2"},
+    ]
     two = created(ask, items)
     assert [message["content"] for message in messages(first)] == ["1", "One", "2"]
     created(ask, "3", previous_response_id=two["id"])
@@ -135,12 +155,18 @@ def test_a_deleted_response_is_gone(ask: Asking) -> None:
     two = created(ask, previous_response_id=one["id"])
     deleted = ask.http.delete(f"{RESPONSES}/{one['id']}")
     assert deleted.json() == {"id": one["id"], "object": "response", "deleted": True}
-    for missing in (ask.get(f"{RESPONSES}/{one['id']}"), ask.http.delete(f"{RESPONSES}/{one['id']}")):
+    for missing in (
+        ask.get(f"{RESPONSES}/{one['id']}"),
+        ask.http.delete(f"{RESPONSES}/{one['id']}"),
+    ):
         assert missing.status_code == 404
         assert error_of(missing)["param"] == "response_id"
     # A conversation without its beginning would be another one.
     error = refused(ask, previous_response_id=two["id"])
-    assert (error["param"], error["code"]) == ("previous_response_id", "previous_response_not_found")
+    assert (error["param"], error["code"]) == (
+        "previous_response_id",
+        "previous_response_not_found",
+    )
 
 
 def test_what_is_not_to_be_stored_is_not(ask: Asking) -> None:
@@ -190,7 +216,9 @@ def test_a_response_belongs_to_its_caller(serving: Serving) -> None:
     assert error_of(ask.post(reference, RESPONSES, bob))["code"] == "item_not_found"
 
 
-def test_of_two_responses_with_one_id_the_last_one_counts(served: Serve, upstream: ScriptedUpstream) -> None:
+def test_of_two_responses_with_one_id_the_last_one_counts(
+    served: Serve, upstream: ScriptedUpstream
+) -> None:
     """Some servers number their responses from the beginning when they start."""
     config = first_alone(upstream)
     config["providers"]["first"] |= {"protocol": "responses"}
@@ -236,12 +264,16 @@ def test_old_responses_are_forgotten(serving: Serving, tmp_path: Path) -> None:
     assert refused(ask, previous_response_id=one)["code"] == "previous_response_not_found"
 
 
-def test_an_answer_that_cannot_be_stored_is_sent_and_says_so(serving: Serving, tmp_path: Path) -> None:
+def test_an_answer_that_cannot_be_stored_is_sent_and_says_so(
+    serving: Serving, tmp_path: Path
+) -> None:
     (tmp_path / "responses.sqlite3").mkdir()
     ask = serving()
     one = created(ask)
     assert one["store"] is False
-    streamed = response_in(ask.post({"model": "m", "input": "Hello", "stream": True}, RESPONSES).text)
+    streamed = response_in(
+        ask.post({"model": "m", "input": "Hello", "stream": True}, RESPONSES).text
+    )
     assert streamed["store"] is False
     assert "cannot be stored" in ask.gateway.log()
     unavailable = ask.get(f"{RESPONSES}/{one['id']}")

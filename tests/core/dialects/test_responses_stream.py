@@ -45,21 +45,38 @@ EVERYTHING: Sequence[Json | str] = (
     dict(chunk({"reasoning_content": "think"})),
     dict(chunk({"content": "Grüße, "})),
     dict(chunk({"content": "\n\ndata: world 🌍"})),
-    dict(chunk({"annotations": [{"type": "url_citation", "url_citation": {"url": "https://e.com", "title": "E"}}]})),
+    dict(
+        chunk(
+            {
+                "annotations": [
+                    {"type": "url_citation", "url_citation": {"url": "https://e.com", "title": "E"}}
+                ]
+            }
+        )
+    ),
     fragment(0, "", id="c1", name="f"),
     fragment(0, '{"a":'),
     fragment(0, '"b"}'),
     fragment(1, "{}", id="c2", name="f"),
     dict(chunk({"provider_extra": {"google": {"parts": [{"x": "sig"}]}}})),
     dict(chunk({}, "tool_calls")),
-    {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1_700_000_000, "choices": [], "usage": USAGE},
+    {
+        "id": "chatcmpl-up",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "choices": [],
+        "usage": USAGE,
+    },
     "[DONE]",
 )
 
 
 def encoded(frames: Sequence[Json | str] = EVERYTHING) -> bytes:
     """A provider's stream as bytes."""
-    texts = [frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False) for frame in frames]
+    texts = [
+        frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False)
+        for frame in frames
+    ]
     return "".join(f"data: {text}\n\n" for text in texts).encode()
 
 
@@ -81,7 +98,12 @@ def summary(response: Json) -> list[tuple[object, ...]]:
     for item in response["output"]:
         match item["type"]:
             case "message":
-                found.append(("message", *(part.get("text", part.get("refusal")) for part in item["content"])))
+                found.append(
+                    (
+                        "message",
+                        *(part.get("text", part.get("refusal")) for part in item["content"]),
+                    )
+                )
             case "reasoning":
                 texts = [part["text"] for part in [*item["summary"], *item.get("content", [])]]
                 found.append(("reasoning", *texts))
@@ -110,7 +132,9 @@ def test_every_item_has_a_beginning_pieces_and_an_end(ask: Asking, first: Script
 
 
 def test_the_events_of_a_text(ask: Asking, first: ScriptedUpstream) -> None:
-    first.default = events(chunk({"content": "Hel"}), chunk({"content": "lo"}), chunk({}, "stop"), "[DONE]")
+    first.default = events(
+        chunk({"content": "Hel"}), chunk({"content": "lo"}), chunk({}, "stop"), "[DONE]"
+    )
     assert types(streamed(ask)) == [
         "created",
         "in_progress",
@@ -125,7 +149,9 @@ def test_the_events_of_a_text(ask: Asking, first: ScriptedUpstream) -> None:
     ]
 
 
-def test_a_summary_of_reasoning_is_streamed_if_it_was_requested(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_summary_of_reasoning_is_streamed_if_it_was_requested(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = events(*EVERYTHING)
     text = streamed(ask, reasoning={"summary": "auto"})
     assert summary(response_in(text))[0] == ("reasoning", "I think")
@@ -140,12 +166,18 @@ def test_a_summary_of_reasoning_is_streamed_if_it_was_requested(ask: Asking, fir
     ]
 
 
-def test_signatures_that_come_at_the_end_come_back_to_their_provider(ask: Asking, first: ScriptedUpstream) -> None:
+def test_signatures_that_come_at_the_end_come_back_to_their_provider(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = events(*EVERYTHING)
     output = response_in(streamed(ask))["output"]
-    results = [{"type": "function_call_output", "call_id": each, "output": "done"} for each in ("c1", "c2")]
+    results = [
+        {"type": "function_call_output", "call_id": each, "output": "done"} for each in ("c1", "c2")
+    ]
     first.default = whole()
-    ask.post({"model": "m", "input": [*output, *results], "tools": [TOOL], "store": False}, RESPONSES)
+    ask.post(
+        {"model": "m", "input": [*output, *results], "tools": [TOOL], "store": False}, RESPONSES
+    )
     turn = first.requests[-1].json["messages"][0]
     assert turn["reasoning_content"] == "I think"
     assert [call["id"] for call in turn["tool_calls"]] == ["c1", "c2"]
@@ -166,10 +198,15 @@ def test_fragments_of_calls_may_be_mixed(ask: Asking, first: ScriptedUpstream) -
     ]
 
 
-def test_a_call_is_done_as_soon_as_the_next_item_begins(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_call_is_done_as_soon_as_the_next_item_begins(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """Codex runs it then."""
     first.default = events(
-        fragment(0, "{}", id="c1", name="f"), chunk({"content": "And"}), chunk({}, "tool_calls"), "[DONE]"
+        fragment(0, "{}", id="c1", name="f"),
+        chunk({"content": "And"}),
+        chunk({}, "tool_calls"),
+        "[DONE]",
     )
     text = streamed(ask)
     response_in(text)
@@ -178,7 +215,11 @@ def test_a_call_is_done_as_soon_as_the_next_item_begins(ask: Asking, first: Scri
 
 def test_text_refusal_and_text(ask: Asking, first: ScriptedUpstream) -> None:
     first.default = events(
-        chunk({"content": "a"}), chunk({"refusal": "b"}), chunk({"content": "c"}), chunk({}, "stop"), "[DONE]"
+        chunk({"content": "a"}),
+        chunk({"refusal": "b"}),
+        chunk({"content": "c"}),
+        chunk({}, "stop"),
+        "[DONE]",
     )
     assert summary(response_in(streamed(ask))) == [("message", "a", "b", "c")]
 
@@ -203,16 +244,21 @@ def test_a_provider_that_answers_whole_is_streamed(ask: Asking, first: ScriptedU
     assert summary(response_in(streamed(ask))) == [("reasoning", "Hm"), ("message", "Hello!")]
 
 
-def test_an_error_before_the_answer_is_a_response_of_its_own(ask: Asking, first: ScriptedUpstream) -> None:
+def test_an_error_before_the_answer_is_a_response_of_its_own(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = error(429)
     response = ask.post({"model": "m", "input": "Go", "stream": True}, RESPONSES)
     assert response.status_code == 429
     assert response.json()["error"]["code"] == "provider_error"
 
 
-def test_an_error_in_mid_stream_is_an_error_and_a_failed_response(ask: Asking, first: ScriptedUpstream) -> None:
+def test_an_error_in_mid_stream_is_an_error_and_a_failed_response(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = events(
-        chunk({"content": "Hel"}), {"error": {"message": "Overloaded, sorry", "type": "overloaded_error"}}
+        chunk({"content": "Hel"}),
+        {"error": {"message": "Overloaded, sorry", "type": "overloaded_error"}},
     )
     text = streamed(ask)
     assert types(text)[-2:] == ["error", "failed"]
@@ -225,15 +271,22 @@ def test_an_error_in_mid_stream_is_an_error_and_a_failed_response(ask: Asking, f
 
 
 @pytest.mark.slow
-def test_a_cut_anywhere_is_the_whole_answer_or_an_error(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_cut_anywhere_is_the_whole_answer_or_an_error(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """Never `response.completed` after a cut, and never an answer with other contents."""
     data = encoded()
     first.default = events(*EVERYTHING)
     expected = summary(response_in(streamed(ask)))
     outcomes = set()
     for end in range(0, len(data), 23):
-        first.default = Reply(Status(200, {"content-type": "text/event-stream"}), Chunk(data[:end] or b":\n"), Close())
-        response = ask.post({"model": "m", "input": "Go", "tools": [TOOL], "store": False, "stream": True}, RESPONSES)
+        first.default = Reply(
+            Status(200, {"content-type": "text/event-stream"}), Chunk(data[:end] or b":\n"), Close()
+        )
+        response = ask.post(
+            {"model": "m", "input": "Go", "tools": [TOOL], "store": False, "stream": True},
+            RESPONSES,
+        )
         outcomes.add(_outcome(response, expected))
     assert outcomes == {"refused", "failed", "completed"}
 
@@ -248,7 +301,9 @@ def _outcome(response: httpx.Response, expected: list[tuple[object, ...]]) -> st
     return str(found["status"])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(cuts=st.lists(st.integers(1, len(encoded()) - 1), max_size=8, unique=True))
 def test_the_answer_does_not_depend_on_how_the_providers_stream_is_split(
     ask: Asking, first: ScriptedUpstream, cuts: list[int]
@@ -262,7 +317,9 @@ def test_the_answer_does_not_depend_on_how_the_providers_stream_is_split(
 
 @pytest.fixture
 def client(ask: Asking) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{ask.gateway.origin}/v1", api_key="not-needed", max_retries=0, timeout=20) as client:
+    with OpenAI(
+        base_url=f"{ask.gateway.origin}/v1", api_key="not-needed", max_retries=0, timeout=20
+    ) as client:
         yield client
 
 
@@ -286,7 +343,9 @@ def test_the_official_sdk_reads_a_whole_answer(client: OpenAI, first: ScriptedUp
     client.responses.delete(response.id)
 
 
-def test_a_client_that_closes_after_the_end_is_not_a_cancellation(served: Serve, upstream: ScriptedUpstream) -> None:
+def test_a_client_that_closes_after_the_end_is_not_a_cancellation(
+    served: Serve, upstream: ScriptedUpstream
+) -> None:
     """Codex closes the connection when it has read `response.completed`."""
     gateway = served(first_alone(upstream), NO_RETRIES)
     go = threading.Event()

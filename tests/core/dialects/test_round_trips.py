@@ -77,12 +77,21 @@ IN_NEITHER = frozenset(
 IN_MESSAGES = frozenset({"parts of the type input_audio"})
 
 BOTH: Mapping[str, tuple[str, Allowed]] = {
-    "messages.*.name": ("messages have no names, and the result of a tool has the id of its call", is_left_out),
-    "messages.*.reasoning": ("reasoning without its signature is of no use to another API", is_left_out),
+    "messages.*.name": (
+        "messages have no names, and the result of a tool has the id of its call",
+        is_left_out,
+    ),
+    "messages.*.reasoning": (
+        "reasoning without its signature is of no use to another API",
+        is_left_out,
+    ),
     "messages.*.reasoning_content": ("likewise", is_left_out),
     "messages.*.reasoning_details": ("likewise", is_left_out),
     "messages.*.prefix": ("Mistral's mark of an answer to be continued", is_left_out),
-    "messages.*.cache_control": ("OpenRouter's marks for caches; Anthropic's are on blocks", is_left_out),
+    "messages.*.cache_control": (
+        "OpenRouter's marks for caches; Anthropic's are on blocks",
+        is_left_out,
+    ),
     "response_format": ("text needs no format", lambda it: it.before == {"type": "text"}),
     "tool_choice": ("Mistral's name", lambda it: (it.before, it.after) == ("any", "required")),
     "tools.*.function.arguments": ("not OpenAI's name for the parameters", is_left_out),
@@ -95,13 +104,28 @@ TO_MESSAGES: Mapping[str, tuple[str, Allowed]] = {
         lambda it: (it.before, it.after) in {("any", "required"), (MISSING, "auto")},
     ),
     "limit": ("max_tokens is required", lambda it: (it.before, it.after) == (None, MAX_TOKENS)),
-    "messages.*.role": ("there are no developers", lambda it: (it.before, it.after) == ("developer", "system")),
-    "parallel_tool_calls": ("they are the default, and can only be disabled", lambda it: it.before is True),
+    "messages.*.role": (
+        "there are no developers",
+        lambda it: (it.before, it.after) == ("developer", "system"),
+    ),
+    "parallel_tool_calls": (
+        "they are the default, and can only be disabled",
+        lambda it: it.before is True,
+    ),
     "response_format.json_schema.name": ("schemas have no name", lambda it: it.after == "response"),
     "messages.*.content.*.image_url.detail": ("images have no detail", is_left_out),
-    "response_format.json_schema.description": ("schemas have no description of their own", is_left_out),
-    "tools.*.function.parameters": ("a schema is required", lambda it: it.after == {"type": "object"}),
-    "response_format.json_schema.strict": ("schemas are always followed, as far as OpenAI can", lambda it: True),
+    "response_format.json_schema.description": (
+        "schemas have no description of their own",
+        is_left_out,
+    ),
+    "tools.*.function.parameters": (
+        "a schema is required",
+        lambda it: it.after == {"type": "object"},
+    ),
+    "response_format.json_schema.strict": (
+        "schemas are always followed, as far as OpenAI can",
+        lambda it: True,
+    ),
 }
 
 TO_RESPONSES: Mapping[str, tuple[str, Allowed]] = {
@@ -109,11 +133,20 @@ TO_RESPONSES: Mapping[str, tuple[str, Allowed]] = {
     "messages": ("the items of one turn are one message", is_joined),
     "messages.*.content.*.cache_control": ("there are no marks for caches", is_left_out),
     "tools.*.cache_control": ("likewise", is_left_out),
-    "response_format.json_schema.name": ("a name is required", lambda it: not it.before or it.before is MISSING),
+    "response_format.json_schema.name": (
+        "a name is required",
+        lambda it: not it.before or it.before is MISSING,
+    ),
 }
 
 TRIPS = {
-    "messages": Trip(MESSAGES, as_messages, OF_PROVIDERS | OF_CHAT | OF_OPENAI, IN_NEITHER | IN_MESSAGES, TO_MESSAGES),
+    "messages": Trip(
+        MESSAGES,
+        as_messages,
+        OF_PROVIDERS | OF_CHAT | OF_OPENAI,
+        IN_NEITHER | IN_MESSAGES,
+        TO_MESSAGES,
+    ),
     "responses": Trip(
         responses.create(Responses(store=False), Path("unused"))[0],
         as_responses,
@@ -185,7 +218,11 @@ def normal_part(part: Json) -> Json:
 def normal_call(call: Json) -> Json:
     function = call["function"]
     arguments = json.loads(function["arguments"] or "{}")
-    return {"id": call["id"], "type": "function", "function": {"name": function["name"], "arguments": arguments}}
+    return {
+        "id": call["id"],
+        "type": "function",
+        "function": {"name": function["name"], "arguments": arguments},
+    }
 
 
 def changed_paths(trip: Trip, recording: Recording) -> set[str]:
@@ -201,7 +238,9 @@ def changed_paths(trip: Trip, recording: Recording) -> set[str]:
         return reasons
     assert unknown <= trip.unknown
     known = {name: value for name, value in chat.items() if name not in unknown}
-    return assert_only(trip.allowed, normal(known), normal(chat_of(trip.dialect, request))) | unknown
+    return (
+        assert_only(trip.allowed, normal(known), normal(chat_of(trip.dialect, request))) | unknown
+    )
 
 
 @for_each(recordings("openai", is_accepted))

@@ -50,7 +50,10 @@ ALLOWED: Mapping[str, tuple[str, Allowed]] = {
     "messages": ("instructions between messages come first", has_later_instructions),
     "system": ("likewise", lambda it: it.after[: len(it.before)] == it.before),
     "output_format": ("the older name of `output_config.format`", lambda it: it.after is MISSING),
-    "output_config": ("likewise", lambda it: it.before is MISSING and it.after.keys() == {"format"}),
+    "output_config": (
+        "likewise",
+        lambda it: it.before is MISSING and it.after.keys() == {"format"},
+    ),
 }
 
 
@@ -85,9 +88,15 @@ def changed_paths(recording: Recording) -> set[str]:
     claude = find("anthropic", None)
     # The model decides what is accepted.
     subject = SimpleNamespace(
-        name=claude.name, spec=claude.spec, adapter=claude.adapter, wire=SimpleNamespace(model=recording.model)
+        name=claude.name,
+        spec=claude.spec,
+        adapter=claude.adapter,
+        wire=SimpleNamespace(model=recording.model),
     )
-    headers = [(name.lower().encode(), value.encode()) for name, value in recording.request["headers"].items()]
+    headers = [
+        (name.lower().encode(), value.encode())
+        for name, value in recording.request["headers"].items()
+    ]
     body = recording.request["body"]
     sent = json.loads(upstream_request(cast("Subject", subject), body, headers).content)
     return assert_only(ALLOWED, normal(body), normal(sent))

@@ -117,13 +117,20 @@ def test_a_response_without_an_id_is_passed_on_and_not_stored(
 
 
 def passed_on(
-    served: Serve, asking: Callable[[Gateway], Asking], upstream: ScriptedUpstream, stream: bool, **members: object
+    served: Serve,
+    asking: Callable[[Gateway], Asking],
+    upstream: ScriptedUpstream,
+    stream: bool,
+    **members: object,
 ) -> Any:
     """What a client of the Responses API gets of a provider that speaks it, whose response has these members."""
     body = {**response_body(message_item("Hello!")), **members}
     upstream.default = json_body(body)
     if stream:
-        frames = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in response_events(body)]
+        frames = [
+            f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+            for event in response_events(body)
+        ]
         upstream.default = events(*[frame.encode() for frame in frames])
     config = first_alone(upstream)
     config["providers"]["first"] |= {"protocol": "responses"}
@@ -138,4 +145,9 @@ def answer(message: Json, finish_reason: str, stream: bool, **members: Any) -> R
     if not stream:
         return whole({"role": "assistant", **message}, finish_reason, **members)
     last = chunk({}, finish_reason)
-    return events(chunk({"role": "assistant", **message}), last, {**chunk({}), "choices": [], **members}, "[DONE]")
+    return events(
+        chunk({"role": "assistant", **message}),
+        last,
+        {**chunk({}), "choices": [], **members},
+        "[DONE]",
+    )

@@ -53,7 +53,11 @@ def test_without_a_table_nothing_is_looked_at(ask: Ask, first: ScriptedUpstream)
 
 def test_a_request_is_masked_in_all_of_its_texts(ask: Ask, first: ScriptedUpstream) -> None:
     parts = [{"type": "text", "text": f"Mail {EMAIL}, card {CARD}, key {SECRET}, bluebird."}]
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps({"to": EMAIL})}}
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": json.dumps({"to": EMAIL})},
+    }
     messages = [
         {"role": "user", "content": parts},
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -78,20 +82,30 @@ def test_a_whole_answer_is_masked(ask: Ask, first: ScriptedUpstream) -> None:
     assert ask(MASK).chat().json()["choices"][0]["message"]["content"] == "It is [secret]"
 
 
-def test_a_stream_that_begins_with_something_denied_is_an_error_response(ask: Ask, first: ScriptedUpstream) -> None:
-    first.default = events(*[chunk({"content": part}) for part in SECRET], chunk({}, "stop"), "[DONE]")
+def test_a_stream_that_begins_with_something_denied_is_an_error_response(
+    ask: Ask, first: ScriptedUpstream
+) -> None:
+    first.default = events(
+        *[chunk({"content": part}) for part in SECRET], chunk({}, "stop"), "[DONE]"
+    )
     refused = ask(DENY).chat(stream=True)
     assert refused.status_code == 400
     assert error_of(refused)["code"] == "content_policy_violation"
 
 
-def test_a_stream_ends_with_an_error_before_something_denied(ask: Ask, first: ScriptedUpstream) -> None:
+def test_a_stream_ends_with_an_error_before_something_denied(
+    ask: Ask, first: ScriptedUpstream
+) -> None:
     words = [f"word{number} " for number in range(60)]
-    first.default = events(*[chunk({"content": part}) for part in [*words, SECRET]], chunk({}, "stop"), "[DONE]")
+    first.default = events(
+        *[chunk({"content": part}) for part in [*words, SECRET]], chunk({}, "stop"), "[DONE]"
+    )
     received = ask(DENY).chat(stream=True)
     assert received.status_code == 200
     *sent, last = [json.loads(data) for data in data_of(received.text)]
-    assert "".join(each["choices"][0]["delta"].get("content") or "" for each in sent).startswith("word0 word1 word2")
+    assert "".join(each["choices"][0]["delta"].get("content") or "" for each in sent).startswith(
+        "word0 word1 word2"
+    )
     assert last["error"]["code"] == "content_policy_violation"
     assert "sk-" not in received.text
     assert "[DONE]" not in received.text
@@ -117,7 +131,9 @@ SAMPLES: Mapping[str, Json | None] = {
     "stream_generate_content": {"contents": [{"parts": [{"text": "TEXT"}]}]},
     "gemini_count_tokens": {"contents": [{"parts": [{"text": "TEXT"}]}]},
     "embed_content": {"content": {"parts": [{"text": "TEXT"}]}},
-    "batch_embed_contents": {"requests": [{"model": "models/m", "content": {"parts": [{"text": "TEXT"}]}}]},
+    "batch_embed_contents": {
+        "requests": [{"model": "models/m", "content": {"parts": [{"text": "TEXT"}]}}]
+    },
     "audio_transcriptions": None,
     "audio_translations": None,
 }
@@ -128,7 +144,11 @@ MODES = [
     if dialect.form_fields is None
     for stream in ((False, True) if dialect.stream_writer is not None else (False,))
 ]
-FORMS = [pytest.param(dialect, id=name) for name, dialect in DIALECTS.items() if dialect.form_fields is not None]
+FORMS = [
+    pytest.param(dialect, id=name)
+    for name, dialect in DIALECTS.items()
+    if dialect.form_fields is not None
+]
 
 
 @pytest.mark.parametrize(("dialect", "stream"), MODES)
@@ -156,8 +176,13 @@ def test_the_guard_covers_every_dialect_streamed_or_not(
 
 
 @pytest.mark.parametrize("dialect", FORMS)
-def test_forms_are_refused_unless_they_are_let_through(ask: Ask, first: ScriptedUpstream, dialect: Dialect) -> None:
-    form: dict[str, tuple[str | None, bytes]] = {"model": (None, b"m"), "prompt": (None, EMAIL.encode())}
+def test_forms_are_refused_unless_they_are_let_through(
+    ask: Ask, first: ScriptedUpstream, dialect: Dialect
+) -> None:
+    form: dict[str, tuple[str | None, bytes]] = {
+        "model": (None, b"m"),
+        "prompt": (None, EMAIL.encode()),
+    }
     form |= {"file": ("a.png", b"x"), "image": ("a.png", b"x")}
     first.default = json_body({})
     client = ask(MASK)
@@ -168,8 +193,12 @@ def test_forms_are_refused_unless_they_are_let_through(ask: Ask, first: Scripted
     assert first.requests
 
 
-@pytest.mark.parametrize("reply", [text_body(f"Mine is {EMAIL}"), json_body({"text": f"Mine is {EMAIL}"})])
-def test_a_transcription_is_masked_as_text_and_as_json(ask: Ask, first: ScriptedUpstream, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "reply", [text_body(f"Mine is {EMAIL}"), json_body({"text": f"Mine is {EMAIL}"})]
+)
+def test_a_transcription_is_masked_as_text_and_as_json(
+    ask: Ask, first: ScriptedUpstream, reply: Reply
+) -> None:
     first.default = reply
     form = {"model": (None, b"m"), "file": ("a.wav", b"x")}
     received = ask(f"{MASK}forms = true\n").http.post("/v1/audio/transcriptions", files=form)
@@ -179,7 +208,9 @@ def test_a_transcription_is_masked_as_text_and_as_json(ask: Ask, first: Scripted
 
 def test_other_texts_of_a_stream_keep_their_order(ask: Ask, first: ScriptedUpstream) -> None:
     call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
-    arguments = [{"index": 0, "function": {"arguments": part}} for part in ('{"to":"jo@', 'example.com"}')]
+    arguments = [
+        {"index": 0, "function": {"arguments": part}} for part in ('{"to":"jo@', 'example.com"}')
+    ]
     first.default = events(
         chunk({"role": "assistant", "reasoning_content": "Hm"}),
         chunk({"content": "I mail "}),
@@ -190,7 +221,12 @@ def test_other_texts_of_a_stream_keep_their_order(ask: Ask, first: ScriptedUpstr
         "[DONE]",
     )
     deltas = [each["choices"][0]["delta"] for each in ask(MASK).chunks() if each["choices"]]
-    texts = [(name, delta[name]) for delta in deltas for name in ("reasoning_content", "content") if delta.get(name)]
+    texts = [
+        (name, delta[name])
+        for delta in deltas
+        for name in ("reasoning_content", "content")
+        if delta.get(name)
+    ]
     assert texts == [("reasoning_content", "Hm"), ("content", "I mail [email]")]
     calls = [call for delta in deltas for call in delta.get("tool_calls") or ()]
     assert "".join(call["function"]["arguments"] for call in calls) == '{"to":"[email]"}'
@@ -215,7 +251,9 @@ WORDS = (
 
 def guard() -> Guard:
     source = PluginSettings("guard", {})
-    rules = rules_of(GuardSettings(mask=["secret", "email", "card", "word"], words=["Bluebird"]), source)
+    rules = rules_of(
+        GuardSettings(mask=["secret", "email", "card", "word"], words=["Bluebird"]), source
+    )
     return Guard(rules, requests=True, answers=True)
 
 
@@ -224,7 +262,9 @@ def guard() -> Guard:
     words=st.lists(st.sampled_from(WORDS), max_size=40),
     size=st.integers(1, 50),
 )
-def test_a_masked_stream_is_the_masked_text_in_whichever_pieces(words: list[str], size: int) -> None:
+def test_a_masked_stream_is_the_masked_text_in_whichever_pieces(
+    words: list[str], size: int
+) -> None:
     text = " ".join(words)
     window = guard()
     sent, held = "", ""
@@ -238,7 +278,9 @@ def test_a_masked_stream_is_the_masked_text_in_whichever_pieces(words: list[str]
 
 def masked(text: object, member: str = "") -> Any:
     source = PluginSettings("guard", {})
-    settings = GuardSettings(mask=["secret", "email", "word"], words=["Project Bluebird", "蓝鸟", "Zürich"])
+    settings = GuardSettings(
+        mask=["secret", "email", "word"], words=["Project Bluebird", "蓝鸟", "Zürich"]
+    )
     return cleaned_value(text, rules_of(settings, source), "request", member)
 
 
@@ -290,36 +332,52 @@ def test_a_file_is_only_looked_into_if_it_is_a_text() -> None:
     data = base64.b64encode(f"Mail {EMAIL}".encode()).decode()
     picture = f"data:image/png;base64,{data}"
     assert masked({"url": picture}) == {"url": picture}
-    head, _, text = masked({"file_data": f"data:text/plain;base64,{data}"})["file_data"].partition(",")
+    head, _, text = masked({"file_data": f"data:text/plain;base64,{data}"})["file_data"].partition(
+        ","
+    )
     assert head == "data:text/plain;base64"
     assert base64.b64decode(text) == b"Mail [email]"
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "1e999"])
-def test_a_number_of_any_size_hides_nothing(ask: Ask, first: ScriptedUpstream, number: str, stream: bool) -> None:
+def test_a_number_of_any_size_hides_nothing(
+    ask: Ask, first: ScriptedUpstream, number: str, stream: bool
+) -> None:
     head = f'{{"id": "c", "created": 1, "model": "m", "odd": {number}, "choices": [{{"index": 0, '
     text = f'{{"role": "assistant", "content": "It is {SECRET}"}}'
     if stream:
-        pieces = (f'{head}"delta": {text}}}]}}', f'{head}"delta": {{}}, "finish_reason": "stop"}}]}}', "[DONE]")
+        pieces = (
+            f'{head}"delta": {text}}}]}}',
+            f'{head}"delta": {{}}, "finish_reason": "stop"}}]}}',
+            "[DONE]",
+        )
         first.default = events(*pieces)
     else:
-        first.default = text_body(f'{head}"message": {text}, "finish_reason": "stop"}}]}}', media="application/json")
+        first.default = text_body(
+            f'{head}"message": {text}, "finish_reason": "stop"}}]}}', media="application/json"
+        )
     received = ask(MASK).chat(stream=stream)
     assert received.status_code == 200
     assert SECRET not in received.text
 
 
 @pytest.mark.parametrize("value", [b"1e999", b"9" * 5000, b"[" * 900 + b"]" * 900])
-def test_a_request_that_cannot_be_looked_through_is_refused(ask: Ask, first: ScriptedUpstream, value: bytes) -> None:
-    body = b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "metadata": %b}' % value
+def test_a_request_that_cannot_be_looked_through_is_refused(
+    ask: Ask, first: ScriptedUpstream, value: bytes
+) -> None:
+    body = (
+        b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "metadata": %b}' % value
+    )
     refused = ask(MASK).post(body)
     assert refused.status_code == 400
     assert error_of(refused)["param"] == "metadata"
     assert not first.requests
 
 
-@pytest.mark.parametrize("number", ["4111 1111 1111 1111", "5500-0000-0000-0004", "340000000000009"])
+@pytest.mark.parametrize(
+    "number", ["4111 1111 1111 1111", "5500-0000-0000-0004", "340000000000009"]
+)
 def test_card_numbers_have_a_check_digit(number: str) -> None:
     assert is_card_number(number)
     assert not is_card_number(number[:-1] + str((int(number[-1]) + 1) % 10))
@@ -333,7 +391,10 @@ def test_card_numbers_have_a_check_digit(number: str) -> None:
         ('deny = ["x"]\npatterns = { x = "(" }', "not a regular expression"),
         ('refuse = ["email"]', "unknown key"),
         ('deny = ["secret"]\nwords = ["Bluebird"]', "plugin.guard.words: has no effect"),
-        ('deny = ["secret"]\npatterns = { ticket = "T-1" }', "plugin.guard.patterns.ticket: has no effect"),
+        (
+            'deny = ["secret"]\npatterns = { ticket = "T-1" }',
+            "plugin.guard.patterns.ticket: has no effect",
+        ),
         ("forms = true", "looks for nothing"),
     ],
 )

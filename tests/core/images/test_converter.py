@@ -36,20 +36,51 @@ BROKEN = LARGE[:2000]
 DIALECTS: dict[str, Callable[[bytes], tuple[str, Json]]] = {
     "chat completions": lambda data: (
         CHAT,
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": data_uri(data)}}]}]},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": data_uri(data)}}],
+                }
+            ]
+        },
     ),
     "chat completions, short": lambda data: (
         CHAT,
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": data_uri(data)}]}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": data_uri(data)}]}
+            ]
+        },
     ),
     "responses": lambda data: (
         "/v1/responses",
-        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": data_uri(data)}]}]},
+        {
+            "input": [
+                {"role": "user", "content": [{"type": "input_image", "image_url": data_uri(data)}]}
+            ]
+        },
     ),
-    "messages": lambda data: ("/v1/messages", {"max_tokens": 10, "messages": [user_of_messages(data)]}),
+    "messages": lambda data: (
+        "/v1/messages",
+        {"max_tokens": 10, "messages": [user_of_messages(data)]},
+    ),
     "gemini": lambda data: (
         "/v1beta/models/m:generateContent",
-        {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": base64.b64encode(data).decode()}}]}]},
+        {
+            "contents": [
+                {
+                    "parts": [
+                        {
+                            "inlineData": {
+                                "mimeType": "image/png",
+                                "data": base64.b64encode(data).decode(),
+                            }
+                        }
+                    ]
+                }
+            ]
+        },
     ),
 }
 
@@ -110,7 +141,9 @@ def test_an_image_that_is_too_large_is_made_smaller(
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("data", [SMALL, b"no image"], ids=["fits", "no image"])
-def test_any_other_image_stays_as_it_is(ask: Asking, upstream: ScriptedUpstream, dialect: str, data: bytes) -> None:
+def test_any_other_image_stays_as_it_is(
+    ask: Asking, upstream: ScriptedUpstream, dialect: str, data: bytes
+) -> None:
     send(ask, dialect, data)
     assert image_sent(upstream)[1] == data
 
@@ -123,7 +156,13 @@ def test_the_rest_of_the_request_stays_as_it_is(ask: Asking, upstream: ScriptedU
     after = b'{"type":"text","text":"  What?"}]}],"top_p": 1.0}'
     ask.post(before + part % uri.encode() + b"," + after)
     sent = upstream.requests[-1].body
-    for piece in (b'"\\u0041"', b"1.50", b'"low"', b'{"type":"text","text":"  What?"}', b'"top_p":1.0'):
+    for piece in (
+        b'"\\u0041"',
+        b"1.50",
+        b'"low"',
+        b'{"type":"text","text":"  What?"}',
+        b'"top_p":1.0',
+    ):
         assert piece in sent
     assert uri.encode() not in sent
 
@@ -131,7 +170,11 @@ def test_the_rest_of_the_request_stays_as_it_is(ask: Asking, upstream: ScriptedU
 def test_an_image_in_the_result_of_a_tool(ask: Asking, upstream: ScriptedUpstream) -> None:
     """As agents send screenshots."""
     use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
-    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": user_of_messages(LARGE)["content"]}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "toolu_1",
+        "content": user_of_messages(LARGE)["content"],
+    }
     messages = [
         {"role": "user", "content": "Look."},
         {"role": "assistant", "content": [use]},
@@ -150,7 +193,12 @@ def test_a_provider_of_the_clients_protocol(
 ) -> None:
     """What fits is passed on as the client wrote it; anything else is translated."""
     upstream.default = json_body(ANSWER)
-    block = {"type": "anthropic", "base_url": upstream.base_url, "api_key": "sk-marked-x", "models": {"m": "claude-x"}}
+    block = {
+        "type": "anthropic",
+        "base_url": upstream.base_url,
+        "api_key": "sk-marked-x",
+        "models": {"m": "claude-x"},
+    }
     ask = asking(served({"convert": CONVERT, "providers": {"claude": block}}))
     path, body = DIALECTS["messages"](data)
     written = json.dumps({"model": "m", **body, "metadata": {}}).encode()
@@ -165,7 +213,9 @@ def test_a_provider_of_the_clients_protocol(
 def test_an_image_that_is_fetched(upstream: ScriptedUpstream, served: Serve, asking: Ask) -> None:
     """For a provider that takes bytes only."""
     upstream.routes["/cat.png"] = Reply(Status(200, {"content-type": "image/png"}), Body(LARGE))
-    upstream.routes["/api/chat"] = json_body({"message": {"content": "A cat."}, "done": True, "done_reason": "stop"})
+    upstream.routes["/api/chat"] = json_body(
+        {"message": {"content": "A cat."}, "done": True, "done_reason": "stop"}
+    )
     block = {"type": "ollama", "base_url": upstream.origin, "models": {"m": "llava"}}
     toml = '[upstream]\nfetch_from = ["127.0.0.0/8"]\n'
     ask = asking(served({"convert": CONVERT, "providers": {"local": block}}, toml))
@@ -176,7 +226,9 @@ def test_an_image_that_is_fetched(upstream: ScriptedUpstream, served: Serve, ask
     assert opened(base64.b64decode(image)).size == (160, 100)
 
 
-def test_an_image_that_cannot_be_made_smaller_is_sent_as_it_is(ask: Asking, upstream: ScriptedUpstream) -> None:
+def test_an_image_that_cannot_be_made_smaller_is_sent_as_it_is(
+    ask: Asking, upstream: ScriptedUpstream
+) -> None:
     """The provider decides, as it does without this; the log has the reason, once."""
     for _ in range(2):
         send(ask, "chat completions", BROKEN)
@@ -225,7 +277,11 @@ def test_the_same_image_is_made_smaller_once(
 
 @pytest.mark.parametrize("convert", [None, {}, {"image": None}, {"image": {}}], ids=str)
 def test_without_the_setting_nothing_happens(
-    config: Json, upstream: ScriptedUpstream, served: Serve, asking: Ask, convert: Mapping[str, Any] | None
+    config: Json,
+    upstream: ScriptedUpstream,
+    served: Serve,
+    asking: Ask,
+    convert: Mapping[str, Any] | None,
 ) -> None:
     """K-20: llms.py does nothing for an empty object, either."""
     ask = asking(served({**config, "convert": convert}))
@@ -233,7 +289,9 @@ def test_without_the_setting_nothing_happens(
     assert image_sent(upstream)[1] == LARGE
 
 
-def test_the_setting_may_be_in_defaults(config: Json, upstream: ScriptedUpstream, served: Serve, asking: Ask) -> None:
+def test_the_setting_may_be_in_defaults(
+    config: Json, upstream: ScriptedUpstream, served: Serve, asking: Ask
+) -> None:
     """K-19: as llms.py's documentation has it."""
     config["defaults"] = {"convert": config.pop("convert")}
     send(asking(served(config)), "chat completions", LARGE)
@@ -252,7 +310,11 @@ def test_a_change_of_the_setting_applies(
 
 
 def test_without_pillow_images_are_sent_as_they_are_and_the_start_says_so(
-    config: Json, upstream: ScriptedUpstream, served: Serve, asking: Ask, monkeypatch: pytest.MonkeyPatch
+    config: Json,
+    upstream: ScriptedUpstream,
+    served: Serve,
+    asking: Ask,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """K-20."""
     monkeypatch.setitem(sys.modules, "PIL", None)
@@ -264,7 +326,9 @@ def test_without_pillow_images_are_sent_as_they_are_and_the_start_says_so(
     assert "pip install 'llms-core[images]'" in warning
 
 
-def test_without_a_file_of_the_user_pillow_is_not_missed(served: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_of_the_user_pillow_is_not_missed(
+    served: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert "convert.image" not in served(None).log()
 

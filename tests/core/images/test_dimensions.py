@@ -33,12 +33,17 @@ def test_every_format(name: str, size: tuple[int, int]) -> None:
     assert dimensions(encoded(picture(*size), kind, **options)) == size
 
 
-@pytest.mark.parametrize("data", [b"", b"%PDF-1.7", encoded(picture(5, 5), "BMP"), b"\xff\xd8\xff\xd9", b"RIFF"])
+@pytest.mark.parametrize(
+    "data", [b"", b"%PDF-1.7", encoded(picture(5, 5), "BMP"), b"\xff\xd8\xff\xd9", b"RIFF"]
+)
 def test_other_files(data: bytes) -> None:
     assert dimensions(data) is None
 
 
-@given(st.sampled_from([b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8", b"RIFF\0\0\0\0WEBPVP8 "]), st.binary(max_size=99))
+@given(
+    st.sampled_from([b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8", b"RIFF\0\0\0\0WEBPVP8 "]),
+    st.binary(max_size=99),
+)
 def test_any_bytes(beginning: bytes, rest: bytes) -> None:
     """They come from clients: whatever they are, no exception and no endless loop."""
     found = dimensions(beginning + rest)

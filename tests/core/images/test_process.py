@@ -55,7 +55,9 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (picture(320, 200, "RGBA"), "WEBP", {}),
     ],
 )
-def test_every_kind_of_image_fits_and_is_a_jpeg(image: Image.Image, format: str, options: dict[str, Any]) -> None:
+def test_every_kind_of_image_fits_and_is_a_jpeg(
+    image: Image.Image, format: str, options: dict[str, Any]
+) -> None:
     data = resized(encoded(image, format, **options))
     result = opened(data)
     assert (result.format, result.mode, result.size) == ("JPEG", "RGB", (160, 100))
@@ -64,7 +66,12 @@ def test_every_kind_of_image_fits_and_is_a_jpeg(image: Image.Image, format: str,
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((320, 100), (160, 50)), ((100, 320), (31, 100)), ((1600, 2), (160, 1)), ((80, 200), (40, 100))],
+    [
+        ((320, 100), (160, 50)),
+        ((100, 320), (31, 100)),
+        ((1600, 2), (160, 1)),
+        ((80, 200), (40, 100)),
+    ],
 )
 def test_the_proportions_stay(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert opened(resized(encoded(picture(*size)))).size == expected

@@ -34,7 +34,9 @@ def name() -> Iterator[str]:
     """A database of its own."""
     name = f"llms_{uuid.uuid4().hex}"
     try:
-        connection = psycopg.connect(f"postgresql://{USER}@{HOST}:{PORT}/postgres", autocommit=True, connect_timeout=3)
+        connection = psycopg.connect(
+            f"postgresql://{USER}@{HOST}:{PORT}/postgres", autocommit=True, connect_timeout=3
+        )
     except psycopg.OperationalError as error:
         pytest.skip(f"there is no PostgreSQL at {HOST}:{PORT}: {error}")
     with closing(connection):
@@ -112,7 +114,15 @@ def proxy() -> Iterator[Proxy]:
 def database(name: str) -> Iterator[Postgresql]:
     """The database, empty."""
     made = Postgresql(f"postgresql://{USER}@{HOST}:{PORT}/{name}", timeout=30)
-    tables = ("requests", "attempts", "usage_daily", "usage_daily_tags", "batches", "contents", "ledger_schema")
+    tables = (
+        "requests",
+        "attempts",
+        "usage_daily",
+        "usage_daily_tags",
+        "batches",
+        "contents",
+        "ledger_schema",
+    )
     with closing(made._connect()) as connection:
         connection.execute(f"DROP TABLE IF EXISTS {', '.join(tables)}")
     yield made
@@ -122,11 +132,18 @@ def database(name: str) -> Iterator[Postgresql]:
 def recorder(url: str, folder: Path, book: PriceBook) -> Recorder:
     database = Postgresql(url)
     return Recorder(
-        lambda: database, Spill(folder / "spill", 10**8), book, Tags(), max_queue=100_000, retention=90 * DAY
+        lambda: database,
+        Spill(folder / "spill", 10**8),
+        book,
+        Tags(),
+        max_queue=100_000,
+        retention=90 * DAY,
     )
 
 
-def test_requests_are_recorded_and_reported(database: Postgresql, name: str, tmp_path: Path, book: PriceBook) -> None:
+def test_requests_are_recorded_and_reported(
+    database: Postgresql, name: str, tmp_path: Path, book: PriceBook
+) -> None:
     made = recorder(f"postgresql://{USER}@{HOST}:{PORT}/{name}", tmp_path, book)
     made.start()
     for _ in range(1500):
@@ -134,7 +151,11 @@ def test_requests_are_recorded_and_reported(database: Postgresql, name: str, tmp
     made.stop()
     assert (made.status().written, made.status().problem, made.status().lost) == (1500, None, 0)
     (row,) = reports.usage(database, ["model"], *ALL_DAYS)
-    assert (row.measures["requests"], row.measures["input"], row.measures["cost"]) == (1500, 150_000, 750.0)
+    assert (row.measures["requests"], row.measures["input"], row.measures["cost"]) == (
+        1500,
+        150_000,
+        750.0,
+    )
     found = database.query("SELECT id FROM requests LIMIT 1")
     request = reports.request(database, found[0][0])
     assert request is not None
@@ -162,7 +183,13 @@ def test_a_server_that_is_stopped_and_started_again_loses_nothing(
             made.add(record())
         until(lambda: made.status().problem is not None)
         proxy.start()
-        until(lambda: made.status().problem is None and made.status().files == 0 and not made.status().queued)
+        until(
+            lambda: (
+                made.status().problem is None
+                and made.status().files == 0
+                and not made.status().queued
+            )
+        )
     made.stop()
     assert (made.status().written, made.status().lost) == (2000, 0)
     (row,) = reports.usage(database, ["model"], *ALL_DAYS)
@@ -194,7 +221,9 @@ def test_a_batch_that_two_workers_write_at_the_same_time_counts_once(
     """They may find the same file."""
     batch = batch_of([record() for _ in range(500)], book, Tags().of)
     database.query("SELECT 1")
-    workers = [Postgresql(f"postgresql://{USER}@{HOST}:{PORT}/{name}", timeout=30) for _ in range(4)]
+    workers = [
+        Postgresql(f"postgresql://{USER}@{HOST}:{PORT}/{name}", timeout=30) for _ in range(4)
+    ]
     with ThreadPoolExecutor(4) as pool:
         written = sorted(pool.map(lambda worker: worker.write("number", batch), workers))
     for worker in workers:
@@ -204,7 +233,9 @@ def test_a_batch_that_two_workers_write_at_the_same_time_counts_once(
     assert row.measures["requests"] == 500
 
 
-def test_tables_that_are_gone_lose_nothing(database: Postgresql, name: str, tmp_path: Path, book: PriceBook) -> None:
+def test_tables_that_are_gone_lose_nothing(
+    database: Postgresql, name: str, tmp_path: Path, book: PriceBook
+) -> None:
     """They are missing until somebody restores them; requests wait in files."""
     made = recorder(f"postgresql://{USER}@{HOST}:{PORT}/{name}", tmp_path, book)
     made.start()
@@ -220,7 +251,9 @@ def test_tables_that_are_gone_lose_nothing(database: Postgresql, name: str, tmp_
 
 
 def _execute(name: str, statement: str) -> None:
-    with closing(psycopg.connect(f"postgresql://{USER}@{HOST}:{PORT}/{name}", autocommit=True)) as connection:
+    with closing(
+        psycopg.connect(f"postgresql://{USER}@{HOST}:{PORT}/{name}", autocommit=True)
+    ) as connection:
         connection.execute(statement)
 
 
@@ -235,7 +268,9 @@ def test_several_workers_make_the_tables_at_the_same_time(
             each.add(record(tags=("a", "b")))
     for each in made:
         each.stop()
-    assert [(each.status().lost, each.status().written + each.status().spilled) for each in made] == [(0, 200)] * 4
+    assert [
+        (each.status().lost, each.status().written + each.status().spilled) for each in made
+    ] == [(0, 200)] * 4
     for each in made:
         each._read_files()
         assert each._database is not None

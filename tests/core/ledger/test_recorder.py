@@ -47,16 +47,28 @@ def run(recorder: Recorder, *records: object) -> None:
     recorder.stop()
 
 
-def test_what_was_recorded_is_in_the_database_when_it_stops(recorder: MakeRecorder, database: Database) -> None:
+def test_what_was_recorded_is_in_the_database_when_it_stops(
+    recorder: MakeRecorder, database: Database
+) -> None:
     made = recorder(max_queue=10_000)
     run(made, *[record() for _ in range(2500)], refused())
     assert (count(database), count(database, "attempts")) == (2501, 2500)
     status = made.status()
-    assert (status.written, status.queued, status.spilled, status.lost, status.problem) == (2501, 0, 0, 0, None)
+    assert (status.written, status.queued, status.spilled, status.lost, status.problem) == (
+        2501,
+        0,
+        0,
+        0,
+        None,
+    )
 
 
 def test_a_locked_database_loses_nothing_and_is_reported(
-    recorder: MakeRecorder, database: Database, tmp_path: Path, spill: Spill, caplog: pytest.LogCaptureFixture
+    recorder: MakeRecorder,
+    database: Database,
+    tmp_path: Path,
+    spill: Spill,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     run(recorder(), record())
     made = recorder()
@@ -84,7 +96,9 @@ def test_a_file_of_a_worker_that_was_killed_is_read_by_the_next(
     assert (count(database), made.status().written, made.status().files) == (2, 2, 0)
 
 
-def test_a_file_of_an_earlier_version_is_read(recorder: MakeRecorder, database: Database, spill: Spill) -> None:
+def test_a_file_of_an_earlier_version_is_read(
+    recorder: MakeRecorder, database: Database, spill: Spill
+) -> None:
     """It has a list of records, and nothing else."""
     spill.put("number", Waiting([record(), record()]))
     (path,) = spill.waiting()
@@ -120,7 +134,11 @@ def test_texts_wait_in_a_file_while_the_database_is_locked(
 
 
 def test_texts_are_written_once_there_is_room(
-    recorder: MakeRecorder, database: Database, spill: Spill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorder: MakeRecorder,
+    database: Database,
+    spill: Spill,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither the database nor a file took them at first."""
     run(recorder(), record())
@@ -138,7 +156,9 @@ def test_texts_are_written_once_there_is_room(
     database.close()
 
 
-def test_a_batch_counts_once_however_often_it_is_written(database: Database, book: PriceBook) -> None:
+def test_a_batch_counts_once_however_often_it_is_written(
+    database: Database, book: PriceBook
+) -> None:
     """Whether a connection broke before or after the end of a transaction is not known."""
     batch = rows.batch_of([record(), record()], book, Tags().of)
     assert database.write("number", batch) is True
@@ -169,7 +189,9 @@ def test_without_room_for_files_requests_wait_in_memory_and_are_counted_if_they_
             raise Unavailable("disk full")
 
     unreachable = Unreachable(tmp_path / "other.sqlite3")
-    made = Recorder(lambda: unreachable, Full(tmp_path, 1), book, Tags(), max_queue=3, retention=DAY)
+    made = Recorder(
+        lambda: unreachable, Full(tmp_path, 1), book, Tags(), max_queue=3, retention=DAY
+    )
     for _ in range(5):
         made.add(record())
     assert (made.status().queued, made.status().lost) == (3, 2)
@@ -193,7 +215,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True, capture_output=True)
 
 
-def test_a_full_disk_loses_nothing_as_long_as_there_is_memory(small_disk: Path, book: PriceBook) -> None:
+def test_a_full_disk_loses_nothing_as_long_as_there_is_memory(
+    small_disk: Path, book: PriceBook
+) -> None:
     """Neither the database nor the files take any more; once there is room, everything is written."""
     database = Sqlite(small_disk / "ledger.sqlite3")
     spill = Spill(small_disk / "spill", 10_000_000)
@@ -203,7 +227,9 @@ def test_a_full_disk_loses_nothing_as_long_as_there_is_memory(small_disk: Path, 
         made.add(record())
     until(lambda: made.status().problem is not None and made.status().queued > 1000)
     assert made.status().lost == 0
-    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True, capture_output=True)
+    subprocess.run(
+        ["mount", "-o", "remount,size=50m", str(small_disk)], check=True, capture_output=True
+    )
     until(lambda: made.status().written == 4000)
     made.stop()
     assert (made.status().lost, made.status().problem, spill.waiting()) == (0, None, [])
@@ -223,7 +249,9 @@ def test_one_record_that_the_database_refuses_does_not_keep_the_others_out(
     assert f"cannot hold request {twice.request_id}" in caplog.text
 
 
-def test_costs_wait_for_the_price_list(recorder: MakeRecorder, database: Database, book: PriceBook) -> None:
+def test_costs_wait_for_the_price_list(
+    recorder: MakeRecorder, database: Database, book: PriceBook
+) -> None:
     """What is recorded before it is there is kept in a file, and written with its cost."""
     book.is_loaded = False
     made = recorder()
@@ -239,7 +267,11 @@ def test_old_requests_are_removed_and_daily_sums_stay(database: Database, book: 
     records = [record(started=NOON - age * DAY) for age in (0, 1, 100)]
     database.write("number", rows.batch_of(records, book, Tags().of))
     assert database.remove_old(NOON - 90 * DAY) == 1
-    assert (count(database), count(database, "attempts"), count(database, "usage_daily")) == (2, 2, 3)
+    assert (count(database), count(database, "attempts"), count(database, "usage_daily")) == (
+        2,
+        2,
+        3,
+    )
 
 
 def test_a_clock_that_is_wrong_removes_nothing(
@@ -255,7 +287,9 @@ def test_a_clock_that_is_wrong_removes_nothing(
     database.close()
 
 
-def test_a_clock_that_is_set_back_changes_nothing_but_the_day(recorder: MakeRecorder, database: Database) -> None:
+def test_a_clock_that_is_set_back_changes_nothing_but_the_day(
+    recorder: MakeRecorder, database: Database
+) -> None:
     run(recorder(), record(), record(started=NOON - 2 * DAY), record())
     found = reports.usage(database, ["day"], 0, 10**6)
     assert [usage.measures["requests"] for usage in found] == [1, 2]
@@ -264,14 +298,18 @@ def test_a_clock_that_is_set_back_changes_nothing_but_the_day(recorder: MakeReco
 
 @pytest.mark.parametrize("name", ["\0", "\ud800", "x" * 100_000, "'; DROP TABLE requests; --"])
 def test_hostile_names_are_stored(recorder: MakeRecorder, database: Database, name: str) -> None:
-    hostile = record(model=name, caller=name, user=name, tags=(name,), metadata={name: name}, error_code=name)
+    hostile = record(
+        model=name, caller=name, user=name, tags=(name,), metadata={name: name}, error_code=name
+    )
     made = recorder()
     run(made, hostile, record(attempt(message=name)))
     assert (count(database), made.status().lost) == (2, 0)
     database.close()
 
 
-def test_a_database_of_a_newer_version_is_left_alone(database: Database, recorder: MakeRecorder) -> None:
+def test_a_database_of_a_newer_version_is_left_alone(
+    database: Database, recorder: MakeRecorder
+) -> None:
     run(recorder(), record())
     database._connect().execute("UPDATE ledger_schema SET version = 99, oldest_writer = 99")
     made = recorder()

@@ -30,14 +30,24 @@ def written(database: Database, book: PriceBook) -> object:
 
 
 def test_a_request_and_its_attempts_have_rows(written: object) -> None:
-    failed = attempt(kind=ErrorKind.RATE_LIMIT, status=429, message="slow down", usage=None, at_fault="provider")
+    failed = attempt(
+        kind=ErrorKind.RATE_LIMIT, status=429, message="slow down", usage=None, at_fault="provider"
+    )
     database = written(record(failed, attempt(provider="two"), caller="ada", tags=("a",), user="u"))  # type: ignore[operator]
     found = request(database, f"{0:012x}")
     assert found is not None
     row, attempts = found
-    assert (row["caller"], row["attempts"], row["input"], row["output"], row["cost"]) == ("ada", 2, 100, 20, 0.5)
+    assert (row["caller"], row["attempts"], row["input"], row["output"], row["cost"]) == (
+        "ada",
+        2,
+        100,
+        20,
+        0.5,
+    )
     assert (row["tags"], row["user_name"]) == ('["a"]', "u")
-    assert [(each["provider"], each["kind"], each["status"], each["input"]) for each in attempts] == [
+    assert [
+        (each["provider"], each["kind"], each["status"], each["input"]) for each in attempts
+    ] == [
         ("one", "rate_limit", 429, None),
         ("two", None, None, 100),
     ]
@@ -64,20 +74,30 @@ def test_an_unknown_price_is_null_and_counted(written: object) -> None:
     assert found is not None
     assert (found[0]["cost"], found[0]["input"]) == (None, 100)
     (row,) = usage(database, [], *ALL_DAYS)
-    assert (row.measures["unpriced"], row.measures["unmetered"], row.measures["cost"]) == (1, 1, 0.5)
+    assert (row.measures["unpriced"], row.measures["unmetered"], row.measures["cost"]) == (
+        1,
+        1,
+        0.5,
+    )
 
 
 def test_names_that_no_provider_was_asked_for_make_no_rows_of_their_own(written: object) -> None:
     database = written(*[refused(model=f"misspelt-{number}") for number in range(50)])  # type: ignore[operator]
     found = usage(database, ["model"], *ALL_DAYS)
-    assert [(row.group, row.measures["requests"], row.measures["failed"]) for row in found] == [(("",), 50, 50)]
+    assert [(row.group, row.measures["requests"], row.measures["failed"]) for row in found] == [
+        (("",), 50, 50)
+    ]
 
 
 def test_sums_by_tag_count_a_request_for_each_of_its_tags(written: object) -> None:
     tagged = record(tags=("a", "b"), metadata={"team": "alpha", "session": "1"})
     database = written(tagged, record(tags=("a",)))  # type: ignore[operator]
     found = usage(database, ["tag"], *ALL_DAYS)
-    assert {row.group[0]: row.measures["requests"] for row in found} == {"a": 2, "b": 1, "team=alpha": 1}
+    assert {row.group[0]: row.measures["requests"] for row in found} == {
+        "a": 2,
+        "b": 1,
+        "team=alpha": 1,
+    }
 
 
 def test_the_tags_of_a_day_are_limited() -> None:
@@ -90,7 +110,12 @@ def test_the_tags_of_a_day_are_limited() -> None:
 
 def test_only_some_days_and_some_callers(written: object) -> None:
     day = int(NOON // 86_400)
-    database = written(record(caller="ada"), record(caller="bob"), record(started=NOON - 86_400, caller="ada"))  # type: ignore[operator]
-    assert [row.group for row in usage(database, ["day"], *ALL_DAYS, {"key": "ada"})] == [(day - 1,), (day,)]
+    database = written(
+        record(caller="ada"), record(caller="bob"), record(started=NOON - 86_400, caller="ada")
+    )  # type: ignore[operator]
+    assert [row.group for row in usage(database, ["day"], *ALL_DAYS, {"key": "ada"})] == [
+        (day - 1,),
+        (day,),
+    ]
     (row,) = usage(database, ["key", "model"], day, day, {"key": "ada"})
     assert (row.group, row.measures["requests"]) == (("ada", "m"), 1)

@@ -32,14 +32,20 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(upstream: ScriptedUpstream, served: Serve) -> Start:
     """Starts a server with one provider, whose model costs $1 and $2 per million tokens."""
-    block: dict[str, Any] = {"type": "openai-compatible", "base_url": upstream.base_url, "api_key": "k"}
+    block: dict[str, Any] = {
+        "type": "openai-compatible",
+        "base_url": upstream.base_url,
+        "api_key": "k",
+    }
     block |= {"models": ["m"], "default_pricing": {"input": 1, "output": 2}}
     return lambda toml="": served({"providers": {"first": block}}, toml)
 
 
 def ask(gateway: ThreadGateway, **members: object) -> int:
     body = {"model": "m", "messages": HELLO, **members}
-    return httpx.post(f"{gateway.origin}/v1/chat/completions", json=body, timeout=20, trust_env=False).status_code
+    return httpx.post(
+        f"{gateway.origin}/v1/chat/completions", json=body, timeout=20, trust_env=False
+    ).status_code
 
 
 def status_of(gateway: ThreadGateway) -> dict[str, Any]:
@@ -55,10 +61,16 @@ def rows(home: Path, statement: str) -> list[Any]:
 
 def test_it_is_on_by_default_and_whole_when_the_server_stops(start: Start, home: Path) -> None:
     gateway = start()
-    assert [ask(gateway), ask(gateway, stream=True), ask(gateway, model="unknown")] == [200, 200, 404]
+    assert [ask(gateway), ask(gateway, stream=True), ask(gateway, model="unknown")] == [
+        200,
+        200,
+        404,
+    ]
     assert status_of(gateway)["status"]["lost"] == 0
     gateway.close()
-    found = rows(home, "SELECT status, model, provider, input IS NULL FROM requests ORDER BY started")
+    found = rows(
+        home, "SELECT status, model, provider, input IS NULL FROM requests ORDER BY started"
+    )
     assert found == [(200, "m", "first", 0), (200, "m", "first", 0), (404, "unknown", None, 1)]
     assert rows(home, "SELECT COUNT(*) FROM attempts") == [(2,)]
 
@@ -105,7 +117,9 @@ def test_it_can_be_switched_off(start: Start, home: Path) -> None:
         ("[ledger]\nretention = 0\n", "ledger.retention"),
     ],
 )
-def test_invalid_settings_stop_the_start_and_name_the_member(start: Start, toml: str, reason: str) -> None:
+def test_invalid_settings_stop_the_start_and_name_the_member(
+    start: Start, toml: str, reason: str
+) -> None:
     with pytest.raises(ConfigError, match=reason):
         start(toml)
 

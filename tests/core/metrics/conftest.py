@@ -23,7 +23,9 @@ def promtool() -> Promtool:
         pytest.skip("promtool is not installed: apt-get install prometheus")
 
     def run(*arguments: str, text: bytes = b"") -> str:
-        done = subprocess.run([path, *arguments], input=text, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            [path, *arguments], input=text, capture_output=True, timeout=60, check=False
+        )
         said = (done.stdout + done.stderr).decode()
         assert done.returncode == 0, said
         return said

@@ -84,7 +84,9 @@ def test_a_failing_provider_is_at_fault(client: Asking, upstream: ScriptedUpstre
 def test_a_client_that_leaves_is_at_fault(client: Asking, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Stall()))
     with pytest.raises(httpx.ReadTimeout):
-        client.http.post("/v1/chat/completions", json={"model": "m", "messages": HELLO}, timeout=0.3)
+        client.http.post(
+            "/v1/chat/completions", json={"model": "m", "messages": HELLO}, timeout=0.3
+        )
     until(lambda: scraped(client).sum("llms_requests_total", status="499") == 1)
     found = scraped(client)
     assert found.sum("llms_request_failures_total", kind="cancelled", at_fault="client") == 1
@@ -95,7 +97,10 @@ def test_a_running_request_is_in_flight(client: Asking, upstream: ScriptedUpstre
     upstream.script(Reply(Stall()))
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(
-            client.http.post, "/v1/chat/completions", json={"model": "m", "messages": HELLO}, timeout=1
+            client.http.post,
+            "/v1/chat/completions",
+            json={"model": "m", "messages": HELLO},
+            timeout=1,
         )
         until(lambda: scraped(client).sum("llms_requests_in_flight") == 1)
         assert isinstance(running.exception(), httpx.ReadTimeout)
@@ -162,7 +167,9 @@ def test_a_number_of_a_plugin_is_shown(
 def test_a_plugin_that_cannot_measure_does_not_take_the_other_metrics(
     served: Serve, upstream: ScriptedUpstream, asking: Ask, plugin: Callable[[str], str], fault: str
 ) -> None:
-    gateway = served(first_alone(upstream), plugin(f"@hookimpl\ndef llms_measurements(): {fault}\n"))
+    gateway = served(
+        first_alone(upstream), plugin(f"@hookimpl\ndef llms_measurements(): {fault}\n")
+    )
     client = asking(gateway)
     assert {scraped(client).sum("llms_workers") for _ in range(2)} == {1}
     assert gateway.log().count("llms_measurements failed") == 1
@@ -182,10 +189,23 @@ def test_a_plugin_that_cannot_measure_does_not_take_the_other_metrics(
         ("[metrics]\nenabled = false\n", NAMED, 404),
         ('[plugins]\ndisabled = ["metrics"]\n', NAMED, 404),
     ],
-    ids=["no key", "another key", "a key", "public", "public, as a plugin", "not enabled", "not loaded"],
+    ids=[
+        "no key",
+        "another key",
+        "a key",
+        "public",
+        "public, as a plugin",
+        "not enabled",
+        "not loaded",
+    ],
 )
 def test_they_need_a_key_if_the_server_has_keys(
-    served: Serve, upstream: ScriptedUpstream, asking: Ask, settings: str, headers: dict[str, str], status: int
+    served: Serve,
+    upstream: ScriptedUpstream,
+    asking: Ask,
+    settings: str,
+    headers: dict[str, str],
+    status: int,
 ) -> None:
     client = asking(served(first_alone(upstream), KEYS + settings))
     assert client.get("/metrics", headers).status_code == status
@@ -210,13 +230,19 @@ def test_an_unknown_setting_is_reported(served: Serve, upstream: ScriptedUpstrea
         ),
     ],
 )
-def test_the_format_is_what_prometheus_asks_for(client: Asking, accept: str, media_type: str) -> None:
+def test_the_format_is_what_prometheus_asks_for(
+    client: Asking, accept: str, media_type: str
+) -> None:
     assert client.get("/metrics", {"accept": accept}).headers["content-type"].startswith(media_type)
 
 
-def test_promtool_accepts_them(client: Asking, upstream: ScriptedUpstream, promtool: Promtool) -> None:
+def test_promtool_accepts_them(
+    client: Asking, upstream: ScriptedUpstream, promtool: Promtool
+) -> None:
     upstream.script(
-        completion(), error(503), events(chunk({"content": "a"}), chunk({"content": "b"}, "stop"), "[DONE]")
+        completion(),
+        error(503),
+        events(chunk({"content": "a"}), chunk({"content": "b"}, "stop"), "[DONE]"),
     )
     for stream in (False, False, True):
         client.chat(stream=stream)
@@ -243,7 +269,9 @@ def test_workers_are_counted_together_and_a_killed_ones_counters_stay(
     )
     upstream.default = completion()
     args = ("--workers", "2")
-    launched: ChildGateway = gateway(first_alone(upstream), plugins=NO_RETRIES + plugin(source), args=args)
+    launched: ChildGateway = gateway(
+        first_alone(upstream), plugins=NO_RETRIES + plugin(source), args=args
+    )
     with ExitStack() as closing:
         # A connection stays with its worker, so each request has one of its own.
         client = Asking(launched)

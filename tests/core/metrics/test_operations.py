@@ -78,7 +78,9 @@ def test_every_metric_and_label_exists(expression: str) -> None:
 
 def test_the_guide_lists_every_metric_with_its_labels() -> None:
     listed = dict(re.findall(r"^\| `(llms_\w+)` \|([^|]*)\|", GUIDE, re.MULTILINE))
-    assert {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in listed.items()} == LABELS
+    assert {
+        name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in listed.items()
+    } == LABELS
 
 
 def test_the_metrics_are_those_that_are_exposed() -> None:

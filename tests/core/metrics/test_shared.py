@@ -33,7 +33,9 @@ def gauge(value: float) -> Measurement:
 
 
 def counter(value: float) -> Measurement:
-    return Measurement(name="acme_rows_total", help="Rows.", value=value, kind="counter", labels={"table": "t"})
+    return Measurement(
+        name="acme_rows_total", help="Rows.", value=value, kind="counter", labels={"table": "t"}
+    )
 
 
 def number(series: Series, name: str, labels: tuple[str, ...] = ()) -> float | None:
@@ -78,7 +80,9 @@ def test_workers_are_summed(mine: WorkerFiles, tmp_path: Path) -> None:
     assert (seconds[3], seconds[-1]) == (11, 5.5)
 
 
-def test_a_killed_workers_counters_stay_and_its_gauges_vanish(mine: WorkerFiles, tmp_path: Path) -> None:
+def test_a_killed_workers_counters_stay_and_its_gauges_vanish(
+    mine: WorkerFiles, tmp_path: Path
+) -> None:
     with other_worker(tmp_path, counted(10, gauge(20), counter(30))) as process:
         process.kill()
         process.wait()
@@ -89,7 +93,9 @@ def test_a_killed_workers_counters_stay_and_its_gauges_vanish(mine: WorkerFiles,
             assert number(found, "acme_rows_total", ("t",)) == 33
 
 
-def test_workers_that_keep_crashing_do_not_fill_the_folder(mine: WorkerFiles, tmp_path: Path) -> None:
+def test_workers_that_keep_crashing_do_not_fill_the_folder(
+    mine: WorkerFiles, tmp_path: Path
+) -> None:
     before = len(list((tmp_path / "metrics").iterdir()))
     for crashes in range(1, 11):
         gone = WorkerFiles(tmp_path)

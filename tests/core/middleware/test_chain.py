@@ -29,7 +29,9 @@ def first() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture
-def ask(served: Serve, asking: Callable[[Gateway], Asking], first: ScriptedUpstream, tmp_path: Path) -> Ask:
+def ask(
+    served: Serve, asking: Callable[[Gateway], Asking], first: ScriptedUpstream, tmp_path: Path
+) -> Ask:
     """Asks a gateway with plugins: each is the body of a middleware, which gets `call` and `forward`."""
 
     def start(*bodies: str, plugins: str = "") -> Asking:
@@ -38,9 +40,13 @@ def ask(served: Serve, asking: Callable[[Gateway], Asking], first: ScriptedUpstr
             lines = "".join(f"    {line}\n" for line in body.splitlines())
             hook = "@hookimpl\ndef llms_middleware():\n    return [around]\n"
             path = tmp_path / f"plugin{number}.py"
-            path.write_text(f"{IMPORTS}\nasync def around(call, forward):\n{lines}\n{hook}", "utf-8")
+            path.write_text(
+                f"{IMPORTS}\nasync def around(call, forward):\n{lines}\n{hook}", "utf-8"
+            )
             names.append(str(path))
-        return asking(served(first_alone(first), f"{NO_RETRIES}\n[plugins]\nload = {names}\n{plugins}"))
+        return asking(
+            served(first_alone(first), f"{NO_RETRIES}\n[plugins]\nload = {names}\n{plugins}")
+        )
 
     return start
 
@@ -51,8 +57,12 @@ def test_a_middleware_changes_the_request(ask: Ask, first: ScriptedUpstream) -> 
     assert first.requests[0].json["temperature"] == 0.25
 
 
-def test_a_middleware_refuses_a_request_in_the_clients_dialect(ask: Ask, first: ScriptedUpstream) -> None:
-    client = ask('raise RequestError("Not on Sundays", status=403, type="permission_error", code="sunday")')
+def test_a_middleware_refuses_a_request_in_the_clients_dialect(
+    ask: Ask, first: ScriptedUpstream
+) -> None:
+    client = ask(
+        'raise RequestError("Not on Sundays", status=403, type="permission_error", code="sunday")'
+    )
     refused = client.chat()
     assert refused.status_code == 403
     assert error_of(refused)["code"] == "sunday"
@@ -63,10 +73,24 @@ def test_a_middleware_refuses_a_request_in_the_clients_dialect(ask: Ask, first: 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_middleware_answers_by_itself_streamed_or_not(ask: Ask, first: ScriptedUpstream, stream: bool) -> None:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "From memory"}, "finish_reason": "stop"}
-    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    client = ask(f"return Answered(answer=Completion({json.dumps(answer)!r}.encode()), headers={{'x-by': 'me'}})")
+def test_a_middleware_answers_by_itself_streamed_or_not(
+    ask: Ask, first: ScriptedUpstream, stream: bool
+) -> None:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "From memory"},
+        "finish_reason": "stop",
+    }
+    answer = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
+    client = ask(
+        f"return Answered(answer=Completion({json.dumps(answer)!r}.encode()), headers={{'x-by': 'me'}})"
+    )
     received = client.chat(stream=stream)
     assert received.status_code == 200
     assert "From memory" in received.text
@@ -103,7 +127,9 @@ def test_an_answer_that_is_not_used_is_closed(ask: Ask, first: ScriptedUpstream)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_middleware_that_fails_refuses_the_request(ask: Ask, first: ScriptedUpstream, stream: bool) -> None:
+def test_a_middleware_that_fails_refuses_the_request(
+    ask: Ask, first: ScriptedUpstream, stream: bool
+) -> None:
     refused = ask("raise ValueError('a secret of the prompt')").chat(stream=stream)
     assert refused.status_code == 500
     assert error_of(refused)["code"] == "plugin_failed"
@@ -117,8 +143,12 @@ def test_a_middleware_that_fails_open_is_left_out(ask: Ask, first: ScriptedUpstr
     assert len(first.requests) == 1
 
 
-def test_a_failure_after_the_answer_does_not_ask_again_if_it_fails_open(ask: Ask, first: ScriptedUpstream) -> None:
-    client = ask("await forward(call)\nraise ValueError('oops')", plugins='[plugin.plugin0]\nfail = "open"\n')
+def test_a_failure_after_the_answer_does_not_ask_again_if_it_fails_open(
+    ask: Ask, first: ScriptedUpstream
+) -> None:
+    client = ask(
+        "await forward(call)\nraise ValueError('oops')", plugins='[plugin.plugin0]\nfail = "open"\n'
+    )
     assert client.chat().status_code == 200
     assert len(first.requests) == 1
 
@@ -149,9 +179,8 @@ def test_a_plugin_that_the_user_has_configured_is_not_left_out(
     path = tmp_path / "guarding.py"
     path.write_text(f"from llms_core import hookimpl\n{source}", "utf-8")
     load = f"{NO_RETRIES}[plugins]\nload = ['{path}']\n"
-    expected = (
-        r"plugins.toml:\d+: plugin.guarding: the gateway does not run without this plugin.*guarding.*fail = .open."
-    )
+    reason = "the gateway does not run without this plugin"
+    expected = rf"plugins.toml:\d+: plugin.guarding: {reason}.*guarding.*fail = .open."
     for table in ("", '[plugin.guarding]\nfail = "open"\n'):
         gateway = served(first_alone(first), load + table)
         assert gateway.healthy(timeout=5)
@@ -166,15 +195,28 @@ def test_a_middleware_that_returns_nothing_is_a_failure(ask: Ask) -> None:
 
 
 def test_a_function_that_is_not_async_is_left_out_with_a_message(ask: Ask, tmp_path: Path) -> None:
-    client = ask("return await forward(call)\n\n@hookimpl(specname='llms_middleware')\ndef other():\n    return [len]")
+    client = ask(
+        "return await forward(call)\n\n@hookimpl(specname='llms_middleware')\ndef other():\n    return [len]"
+    )
     assert client.chat().status_code == 200
 
 
-def test_middleware_reads_chat_whatever_the_clients_dialect(ask: Ask, first: ScriptedUpstream) -> None:
-    client = ask('return (await forward(call)).with_headers({"x-saw": str([m.role for m in call.request.messages])})')
-    body = {"model": "m", "max_tokens": 9, "system": "S", "messages": [{"role": "user", "content": "Hi"}]}
+def test_middleware_reads_chat_whatever_the_clients_dialect(
+    ask: Ask, first: ScriptedUpstream
+) -> None:
+    client = ask(
+        'return (await forward(call)).with_headers({"x-saw": str([m.role for m in call.request.messages])})'
+    )
+    body = {
+        "model": "m",
+        "max_tokens": 9,
+        "system": "S",
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
     assert client.post(body, "/v1/messages").headers["x-saw"] == "['system', 'user']"
-    assert client.post({"model": "m", "input": "Hi"}, "/v1/responses").headers["x-saw"] == "['user']"
+    assert (
+        client.post({"model": "m", "input": "Hi"}, "/v1/responses").headers["x-saw"] == "['user']"
+    )
 
 
 def test_tags_reach_the_middleware(ask: Ask) -> None:

@@ -17,15 +17,21 @@ from llms_core.native.generate_content import GenerateContentEvents, read_answer
 from llms_core.operations.stream import StreamReader
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner)
+)
 
 
 def call(*, stream: bool = False) -> ChatCall:
     body = decode(
-        json.dumps({"model": "ours", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]}).encode()
+        json.dumps(
+            {"model": "ours", "stream": stream, "messages": [{"role": "user", "content": "Hi"}]}
+        ).encode()
     )
     native = NativeRequest(GENERATE_CONTENT, b'{"contents":[]}', {})
-    return ChatCall(body=body, upstream_model="theirs", client_model="ours", id="i", created=1, native=native)
+    return ChatCall(
+        body=body, upstream_model="theirs", client_model="ours", id="i", created=1, native=native
+    )
 
 
 def read_error(body: bytes) -> ProviderError:
@@ -45,9 +51,16 @@ def events_in(recording: Recording) -> list[bytes]:
 def test_a_hostile_event_gives_chunks_or_a_provider_error(
     candidates: object, feedback: object, error: object, usage: object
 ) -> None:
-    answer = {"candidates": candidates, "promptFeedback": feedback, "error": error, "usageMetadata": usage}
+    answer = {
+        "candidates": candidates,
+        "promptFeedback": feedback,
+        "error": error,
+        "usageMetadata": usage,
+    }
     try:
-        chunks = list(GenerateContentEvents(call(), read_error).feed("", json.dumps(answer).encode()))
+        chunks = list(
+            GenerateContentEvents(call(), read_error).feed("", json.dumps(answer).encode())
+        )
     except ProviderError:
         return
     assert all(chunk.native or chunk.usage for chunk in chunks)
@@ -70,7 +83,9 @@ def test_a_recorded_answer_is_passed_on_to_the_byte(recording: Recording) -> Non
 @for_each(streams("gemini"))
 def test_a_recorded_stream_is_passed_on_to_the_byte(recording: Recording) -> None:
     events = events_in(recording)
-    reader = StreamReader(GenerateContentEvents(call(stream=True), read_error), read_error=read_error)
+    reader = StreamReader(
+        GenerateContentEvents(call(stream=True), read_error), read_error=read_error
+    )
     chunks = [chunk for event in events for chunk in reader.feed([("", event)])]
     assert reader.failure is None
     assert reader.complete

@@ -26,7 +26,10 @@ def message_of(delta: Json, count: int) -> Callable[[], object]:
         {"type": "content_block_start", "index": 0, "content_block": block},
         *[{"type": "content_block_delta", "index": 0, "delta": delta}] * count,
     ]
-    chunks = [Chunk(framed(event["type"], msgspec.json.encode(event)), native=MESSAGES) for event in events]
+    chunks = [
+        Chunk(framed(event["type"], msgspec.json.encode(event)), native=MESSAGES)
+        for event in events
+    ]
     return partial(message_format.joined, chunks, None)
 
 
@@ -46,7 +49,9 @@ def test_a_message_of_many_deltas_is_joined_in_linear_time(delta: Mapping[str, A
 
 
 def test_an_answer_of_many_pieces_is_joined_in_linear_time() -> None:
-    piece = {"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "x" * 99}]}}]}
+    piece = {
+        "candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "x" * 99}]}}]
+    }
 
     def prepare(size: int) -> Callable[[], object]:
         return partial(joined_pieces, [piece] * size)

@@ -46,7 +46,9 @@ MESSAGE: Json = {
 
 
 def call(*, stream: bool = True, model: str = "claude-sonnet-4-5") -> ChatCall:
-    body = json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hello!"}]})
+    body = json.dumps(
+        {"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hello!"}]}
+    )
     return ChatCall(
         body=decode(body.encode()),
         upstream_model="claude-sonnet-4-5",
@@ -62,14 +64,19 @@ def read_error(data: bytes) -> ProviderError:
 
 
 def framed(*events: Json) -> bytes:
-    return b"".join(b"event: %b\ndata: %b\n\n" % (each["type"].encode(), json.dumps(each).encode()) for each in events)
+    return b"".join(
+        b"event: %b\ndata: %b\n\n" % (each["type"].encode(), json.dumps(each).encode())
+        for each in events
+    )
 
 
 def reader_of(request: ChatCall) -> StreamReader:
     return StreamReader(MessageEvents(request, read_error))
 
 
-def read(data: bytes, size: int = 0, request: ChatCall | None = None) -> tuple[list[Chunk], StreamReader]:
+def read(
+    data: bytes, size: int = 0, request: ChatCall | None = None
+) -> tuple[list[Chunk], StreamReader]:
     """The chunks of a stream that ends after `data`, which arrives in pieces; none that is held back for ever."""
     reader = reader_of(request or call())
     decoder = StreamDecoder(reader)
@@ -136,7 +143,9 @@ def test_a_recorded_answer_has_the_usage_that_it_reports(recording: Recording) -
         usage = read_message(call(stream=False), recording.body, read_error).usage
         counts = json.loads(recording.body)["usage"]
     assert usage is not None
-    cached = (counts.get("cache_read_input_tokens") or 0) + (counts.get("cache_creation_input_tokens") or 0)
+    cached = (counts.get("cache_read_input_tokens") or 0) + (
+        counts.get("cache_creation_input_tokens") or 0
+    )
     assert usage.prompt_tokens == counts["input_tokens"] + cached
     assert usage.completion_tokens == counts["output_tokens"]
 
@@ -159,18 +168,39 @@ def test_a_stream_that_is_cut_at_any_byte_has_no_terminal_event() -> None:
 
 def test_content_begins_with_the_first_delta_or_a_block_that_is_not_empty() -> None:
     start = {"type": "message_start", "message": {**MESSAGE, "content": []}}
-    empty = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
-    tool = {"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "x", "name": "y"}}
+    empty = {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "text", "text": ""},
+    }
+    delta = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": "Hi"},
+    }
+    tool = {
+        "type": "content_block_start",
+        "index": 1,
+        "content_block": {"type": "tool_use", "id": "x", "name": "y"},
+    }
     reader = reader_of(call())
     decoder = StreamDecoder(reader)
-    for event, has_content in ((start, False), ({"type": "ping"}, False), (empty, False), (delta, True), (tool, True)):
+    for event, has_content in (
+        (start, False),
+        ({"type": "ping"}, False),
+        (empty, False),
+        (delta, True),
+        (tool, True),
+    ):
         [chunk] = decoder.feed(framed(event))
         assert chunk.content is has_content
 
 
 def test_a_stream_that_reports_an_error_fails_with_it() -> None:
-    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded, try later"}}
+    error = {
+        "type": "error",
+        "error": {"type": "overloaded_error", "message": "Overloaded, try later"},
+    }
     start = {"type": "message_start", "message": {**MESSAGE, "content": []}}
     chunks, reader = read(framed(start, error))
     assert b"Overloaded" not in sent(chunks)
@@ -181,12 +211,30 @@ def test_a_stream_that_reports_an_error_fails_with_it() -> None:
 @pytest.mark.parametrize(
     "events",
     [
-        [{"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}],
-        [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}],
+        [
+            {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "text", "text": ""},
+            }
+        ],
+        [
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": "Hi"},
+            }
+        ],
         [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}],
         [{"type": "message_stop"}],
-        [{"type": "message_start", "message": {**MESSAGE, "content": []}}, {"type": "message_stop"}],
-        [{"type": "message_start", "message": MESSAGE}, {"type": "message_start", "message": MESSAGE}],
+        [
+            {"type": "message_start", "message": {**MESSAGE, "content": []}},
+            {"type": "message_stop"},
+        ],
+        [
+            {"type": "message_start", "message": MESSAGE},
+            {"type": "message_start", "message": MESSAGE},
+        ],
     ],
 )
 def test_events_out_of_order_are_no_answer(events: list[Json]) -> None:
@@ -201,8 +249,16 @@ def test_what_servers_leave_out_of_their_blocks_is_added() -> None:
     chunks, reader = read(
         framed(
             {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}},
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
-            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": "Hi"},
+            },
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"output_tokens": 1},
+            },
             {"type": "message_stop"},
         )
     )
@@ -232,7 +288,9 @@ def test_an_unreadable_usage_does_not_fail_the_answer() -> None:
     assert read_message(call(stream=False), body, read_error).usage is None
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"content": "text"}', b'{"content": [], "type": "error"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'{"content": "text"}', b'{"content": [], "type": "error"}', b"\xff"]
+)
 def test_what_is_no_message_is_not_passed_on(body: bytes) -> None:
     with pytest.raises(ProviderError) as raised:
         read_message(call(stream=False), body, read_error)
@@ -240,19 +298,26 @@ def test_what_is_no_message_is_not_passed_on(body: bytes) -> None:
 
 
 def test_an_error_in_place_of_a_message_is_the_providers_error() -> None:
-    error = {"type": "error", "error": {"type": "rate_limit_error", "message": "Too many requests", "code": "429"}}
+    error = {
+        "type": "error",
+        "error": {"type": "rate_limit_error", "message": "Too many requests", "code": "429"},
+    }
     with pytest.raises(ProviderError, match="Too many requests"):
         read_message(call(stream=False), json.dumps(error).encode(), read_error)
 
 
 @for_each(recordings("anthropic", lambda each: each.status == 200 and each.stream))
-def test_a_stream_that_was_not_requested_becomes_the_message_that_the_sdk_makes_of_it(recording: Recording) -> None:
+def test_a_stream_that_was_not_requested_becomes_the_message_that_the_sdk_makes_of_it(
+    recording: Recording,
+) -> None:
     chunks, _ = read(recording.body)
     answer = CHAT.from_chunks(chunks)
     assert answer.native == MESSAGES
     assert answer.usage is not None
     made = json.loads(answer.data)
-    expected = final_message(recording.body).model_dump(mode="json", exclude_unset=True, warnings=False)
+    expected = final_message(recording.body).model_dump(
+        mode="json", exclude_unset=True, warnings=False
+    )
     assert [without_nulls(block) for block in made["content"]] == [
         without_nulls(block) for block in expected["content"]
     ]
@@ -261,7 +326,9 @@ def test_a_stream_that_was_not_requested_becomes_the_message_that_the_sdk_makes_
 
 
 @for_each(recordings("anthropic", lambda each: each.status == 200 and not each.stream))
-def test_an_answer_that_came_whole_becomes_a_stream_of_the_same_message(recording: Recording) -> None:
+def test_an_answer_that_came_whole_becomes_a_stream_of_the_same_message(
+    recording: Recording,
+) -> None:
     answer = read_message(call(), recording.body, read_error)
     data = sent(CHAT.as_chunks(answer))
     chunks, reader = read(data)
@@ -280,14 +347,18 @@ def without_nulls(block: Json) -> Json:
     others = {"parsed_output"}
     if block["type"] == "mcp_tool_use":
         others.add("input")
-    return {name: value for name, value in block.items() if value is not None and name not in others}
+    return {
+        name: value for name, value in block.items() if value is not None and name not in others
+    }
 
 
 def test_an_answer_that_came_whole_is_read_by_the_sdk_as_a_stream() -> None:
     data = sent(CHAT.as_chunks(Completion(json.dumps(MESSAGE).encode(), native=MESSAGES)))
     check_order(events_of(data))
     message = final_message(data)
-    assert [block.type for block in message.content] == [block["type"] for block in MESSAGE["content"]]
+    assert [block.type for block in message.content] == [
+        block["type"] for block in MESSAGE["content"]
+    ]
     assert message.usage.output_tokens == 7
 
 
@@ -304,14 +375,22 @@ event_types = st.sampled_from(
 )  # fmt: skip
 hostile_events = st.lists(
     st.tuples(event_types, json_values).map(
-        lambda pair: {**(pair[1] if isinstance(pair[1], dict) else {"delta": pair[1]}), "type": pair[0]}
+        lambda pair: {
+            **(pair[1] if isinstance(pair[1], dict) else {"delta": pair[1]}),
+            "type": pair[0],
+        }
     ),
     max_size=8,
 )
 
 
 @given(hostile_events)
-@example([{"type": "message_start", "message": {"usage": 1}}, {"type": "message_delta", "delta": None, "usage": []}])
+@example(
+    [
+        {"type": "message_start", "message": {"usage": 1}},
+        {"type": "message_delta", "delta": None, "usage": []},
+    ]
+)
 def test_any_events_are_an_answer_or_an_error(events: list[Json]) -> None:
     chunks, reader = read(framed(*events))
     if not reader.complete:
@@ -321,7 +400,12 @@ def test_any_events_are_an_answer_or_an_error(events: list[Json]) -> None:
     assert isinstance(json.loads(answer.data)["content"], list)
 
 
-@given(st.dictionaries(st.sampled_from(("content", "usage", "stop_reason", "type", "model", "container")), json_values))
+@given(
+    st.dictionaries(
+        st.sampled_from(("content", "usage", "stop_reason", "type", "model", "container")),
+        json_values,
+    )
+)
 @example({"content": [{"type": "tool_use", "input": 5}, {"type": "text", "text": 3}], "usage": []})
 @example({"content": [{"type": "text", "text": "x", "citations": 7}]})
 def test_any_whole_answer_is_a_stream_or_an_error(message: Json) -> None:
@@ -333,7 +417,9 @@ def test_any_whole_answer_is_a_stream_or_an_error(message: Json) -> None:
     assert events_of(data)[-1] == {"type": "message_stop"}
 
 
-@given(st.dictionaries(st.text(max_size=5), json_values, max_size=5), st.text(min_size=1, max_size=8))
+@given(
+    st.dictionaries(st.text(max_size=5), json_values, max_size=5), st.text(min_size=1, max_size=8)
+)
 @example({"model": "m", "metadata": {"model": "m"}}, "other")
 @example({"a": '"model":"m"', "model": "m"}, '"quoted"')
 @example({"model": 5}, "other")
@@ -349,11 +435,17 @@ def test_the_spelling_of_a_request_survives_another_model() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"model":"a","x":1,"model":"b"}', b'{"mod\\u0065l":"a","model":"b"}', b'{"model":"a","mod\\u0065l":"b"}'],
+    [
+        b'{"model":"a","x":1,"model":"b"}',
+        b'{"mod\\u0065l":"a","model":"b"}',
+        b'{"model":"a","mod\\u0065l":"b"}',
+    ],
 )
 def test_a_model_cannot_hide_behind_another(body: bytes) -> None:
     replaced = with_model(body, "other")
-    assert [value for name, value in json.loads(replaced, object_pairs_hook=list) if name == "model"][-1] == "other"
+    assert [
+        value for name, value in json.loads(replaced, object_pairs_hook=list) if name == "model"
+    ][-1] == "other"
     assert json.loads(replaced)["model"] == "other"
 
 

@@ -55,7 +55,11 @@ def streamed(response: Json) -> str:
 
 def pieces(text: str) -> dict[str, str]:
     """The pieces of a stream, by the kind of their events."""
-    return {event["type"]: event["delta"] for event in events_of(text) if event["type"].endswith(".delta")}
+    return {
+        event["type"]: event["delta"]
+        for event in events_of(text)
+        if event["type"].endswith(".delta")
+    }
 
 
 def test_the_texts_and_arguments_of_an_answer_arrive_as_pieces() -> None:
@@ -78,12 +82,18 @@ def test_the_texts_and_arguments_of_an_answer_arrive_as_pieces() -> None:
         "text",
         {},
         {"type": "message", "content": None},
-        {"type": "message", "id": "m", "content": [None, 5, {}, {"type": "output_text"}, {"type": "refusal"}]},
+        {
+            "type": "message",
+            "id": "m",
+            "content": [None, 5, {}, {"type": "output_text"}, {"type": "refusal"}],
+        },
         {"type": "function_call", "id": "f", "arguments": None},
         {"type": "function_call", "arguments": {}},
     ],
 )
 def test_items_of_any_other_shape_arrive_whole(item: object) -> None:
     events = events_of(streamed(whole(item)))
-    assert [event["item"] for event in events if event["type"] == "response.output_item.done"] == [item]
+    assert [event["item"] for event in events if event["type"] == "response.output_item.done"] == [
+        item
+    ]
     assert events[-1]["response"]["output"] == [item]

@@ -17,15 +17,27 @@ from llms_core.native.responses import ResponseEvents, read_response
 
 Json = dict[str, Any]
 
-TYPES = ("response.created", "response.completed", "response.incomplete", "response.failed", "error")
+TYPES = (
+    "response.created",
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "error",
+)
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner)
+)
 
 
 def call() -> ChatCall:
-    body = decode(json.dumps({"model": "ours", "messages": [{"role": "user", "content": "Hi"}]}).encode())
+    body = decode(
+        json.dumps({"model": "ours", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    )
     native = NativeRequest(RESPONSES, b'{"model":"ours","input":"Hi"}', {})
-    return ChatCall(body=body, upstream_model="theirs", client_model="ours", id="i", created=1, native=native)
+    return ChatCall(
+        body=body, upstream_model="theirs", client_model="ours", id="i", created=1, native=native
+    )
 
 
 def read_error(body: bytes) -> ProviderError:
@@ -33,11 +45,15 @@ def read_error(body: bytes) -> ProviderError:
 
 
 def ended(status: object, **members: object) -> bytes:
-    return json.dumps({"object": "response", "model": "theirs", "output": [], "status": status, **members}).encode()
+    return json.dumps(
+        {"object": "response", "model": "theirs", "output": [], "status": status, **members}
+    ).encode()
 
 
 @given(kind=st.sampled_from(TYPES) | st.text(max_size=20), response=values, more=values)
-def test_a_hostile_event_gives_chunks_or_a_provider_error(kind: str, response: object, more: object) -> None:
+def test_a_hostile_event_gives_chunks_or_a_provider_error(
+    kind: str, response: object, more: object
+) -> None:
     events = ResponseEvents(call(), read_error)
     data = json.dumps({"type": kind, "response": response, "more": more}).encode()
     try:
@@ -67,4 +83,8 @@ def test_the_counts_are_those_of_the_last_event() -> None:
     data = b'{"type":"response.completed","response":%b}' % ended("completed", usage=usage)
     chunks = list(events.feed("response.completed", data))
     counts = json.loads(chunks[-1].data)["usage"]
-    assert (counts["prompt_tokens"], counts["completion_tokens"], counts["total_tokens"]) == (7, 3, 10)
+    assert (counts["prompt_tokens"], counts["completion_tokens"], counts["total_tokens"]) == (
+        7,
+        3,
+        10,
+    )

@@ -24,10 +24,16 @@ NOW = 1_790_000_000
 THEN = 1_700_000_000
 
 
-def adapter(url: str = "https://api.example/v1", key: str | None = "sk-1", **spec: Any) -> OpenAICompatible:
+def adapter(
+    url: str = "https://api.example/v1", key: str | None = "sk-1", **spec: Any
+) -> OpenAICompatible:
     headers = spec.pop("headers", {})
-    settings = ProviderSettings(id="x", base_url=url, api_key=Secret(key) if key else None, headers=headers)
-    return OpenAICompatible(ProviderSpec(name="x", adapter=OpenAICompatible, title="X", **spec), settings)
+    settings = ProviderSettings(
+        id="x", base_url=url, api_key=Secret(key) if key else None, headers=headers
+    )
+    return OpenAICompatible(
+        ProviderSpec(name="x", adapter=OpenAICompatible, title="X", **spec), settings
+    )
 
 
 def call(text: str = "", **members: object) -> ChatCall:
@@ -53,13 +59,20 @@ def sent(request: UpstreamRequest) -> Any:
 
 def test_the_path_is_appended_to_the_base_url() -> None:
     """SR-114."""
-    assert adapter("https://api.example/v1/").request(call()).url == "https://api.example/v1/chat/completions"
+    assert (
+        adapter("https://api.example/v1/").request(call()).url
+        == "https://api.example/v1/chat/completions"
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "chat", "models"),
     [
-        ("/openai/chat/completions?v=2", "https://api.example/openai/chat/completions?v=2", "/openai/models"),
+        (
+            "/openai/chat/completions?v=2",
+            "https://api.example/openai/chat/completions?v=2",
+            "/openai/models",
+        ),
         ("/talk", "https://api.example/talk", "/models"),
     ],
 )
@@ -89,7 +102,10 @@ def test_there_is_no_authorization_header_without_a_key() -> None:
 
 def test_configured_headers_are_sent() -> None:
     """K-16."""
-    assert adapter(headers={"user-agent": "llms.py/1.0"}).request(call()).headers["user-agent"] == "llms.py/1.0"
+    assert (
+        adapter(headers={"user-agent": "llms.py/1.0"}).request(call()).headers["user-agent"]
+        == "llms.py/1.0"
+    )
 
 
 def test_the_upstream_model_is_sent() -> None:
@@ -143,7 +159,12 @@ def test_renamed_parameters_keep_their_value() -> None:
     """SR-014."""
     renaming = adapter(rename={"max_completion_tokens": "max_tokens", "seed": "random_seed"})
     request = renaming.request(call(max_completion_tokens=150, seed=7))
-    assert sent(request) == {"model": "moonshotai/kimi-k2", "messages": HI, "max_tokens": 150, "random_seed": 7}
+    assert sent(request) == {
+        "model": "moonshotai/kimi-k2",
+        "messages": HI,
+        "max_tokens": 150,
+        "random_seed": 7,
+    }
     assert request.dropped == ()
 
 
@@ -190,9 +211,18 @@ def test_stream_options_are_not_added_without_streaming() -> None:
 
 
 def answer(**changes: object) -> dict[str, Any]:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hello"},
+        "finish_reason": "stop",
+    }
     counts = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
-    frame = {"id": "c-1", "object": "chat.completion", "created": THEN, "model": "moonshotai/kimi-k2"}
+    frame = {
+        "id": "c-1",
+        "object": "chat.completion",
+        "created": THEN,
+        "model": "moonshotai/kimi-k2",
+    }
     whole = {**frame, "choices": [choice], "usage": counts, **changes}
     return {name: value for name, value in whole.items() if value != "absent"}
 
@@ -234,7 +264,11 @@ def test_additional_members_are_kept(member: str) -> None:
 
 def test_numbers_keep_their_spelling() -> None:
     """SR-050."""
-    text = json.dumps(answer()).replace('"choices"', '"x":[1.50,1e5,12345678901234567890123],"choices"').encode()
+    text = (
+        json.dumps(answer())
+        .replace('"choices"', '"x":[1.50,1e5,12345678901234567890123],"choices"')
+        .encode()
+    )
     assert b'"x":[1.50,1e5,12345678901234567890123]' in adapter().completion(call(), text).data
 
 
@@ -294,7 +328,9 @@ def test_a_missing_total_is_added() -> None:
     assert streamed(chunk(None, usage=counts))[-1]["usage"] == {**counts, "total_tokens": 7}
 
 
-@pytest.mark.parametrize("counts", ["absent", None, {}, {"prompt_tokens": None}, {"prompt_tokens": 1.5}, 7])
+@pytest.mark.parametrize(
+    "counts", ["absent", None, {}, {"prompt_tokens": None}, {"prompt_tokens": 1.5}, 7]
+)
 def test_unreadable_usage_does_not_fail_the_answer(counts: object) -> None:
     """SR-049."""
     assert completed(usage=counts)["choices"] == answer()["choices"]
@@ -315,15 +351,32 @@ NO_COMPLETION: dict[str, tuple[bytes, ErrorKind]] = {
     "no choices": (json.dumps(answer(choices="absent")).encode(), ErrorKind.BAD_RESPONSE),
     "choices that are none": (json.dumps(answer(choices=None)).encode(), ErrorKind.BAD_RESPONSE),
     "an empty list of choices": (json.dumps(answer(choices=[])).encode(), ErrorKind.BAD_RESPONSE),
-    "choices of another shape": (json.dumps(answer(choices=["Hello"])).encode(), ErrorKind.BAD_RESPONSE),
-    "a choice without a message": (json.dumps(answer(choices=[{"index": 0}])).encode(), ErrorKind.BAD_RESPONSE),
-    "not UTF-8": (json.dumps(answer(id="?")).encode().replace(b"?", b"\xff"), ErrorKind.BAD_RESPONSE),
+    "choices of another shape": (
+        json.dumps(answer(choices=["Hello"])).encode(),
+        ErrorKind.BAD_RESPONSE,
+    ),
+    "a choice without a message": (
+        json.dumps(answer(choices=[{"index": 0}])).encode(),
+        ErrorKind.BAD_RESPONSE,
+    ),
+    "not UTF-8": (
+        json.dumps(answer(id="?")).encode().replace(b"?", b"\xff"),
+        ErrorKind.BAD_RESPONSE,
+    ),
     "nested too deeply": (b"[" * 100_000, ErrorKind.BAD_RESPONSE),
     "an error": (b'{"error": {"message": "Slow", "code": 429}}', ErrorKind.RATE_LIMIT),
-    "an error beside choices": (json.dumps(answer(error={"message": "x", "code": 503})).encode(), ErrorKind.OVERLOADED),
-    "an error as a text": (b'{"error": "model overloaded", "type": "overloaded"}', ErrorKind.OVERLOADED),
+    "an error beside choices": (
+        json.dumps(answer(error={"message": "x", "code": 503})).encode(),
+        ErrorKind.OVERLOADED,
+    ),
+    "an error as a text": (
+        b'{"error": "model overloaded", "type": "overloaded"}',
+        ErrorKind.OVERLOADED,
+    ),
     "finish_reason error": (
-        json.dumps(answer(choices=[{"message": {"content": "Hel"}, "finish_reason": "error"}])).encode(),
+        json.dumps(
+            answer(choices=[{"message": {"content": "Hel"}, "finish_reason": "error"}])
+        ).encode(),
         ErrorKind.BAD_RESPONSE,
     ),
 }
@@ -341,7 +394,9 @@ def test_a_body_that_is_not_a_completion_raises(case: str) -> None:
 def test_an_error_with_status_200_keeps_the_providers_message() -> None:
     """SR-068."""
     with pytest.raises(ProviderError) as caught:
-        adapter().completion(call(), b'{"error": {"message": "Too long", "code": "context_length_exceeded"}}')
+        adapter().completion(
+            call(), b'{"error": {"message": "Too long", "code": "context_length_exceeded"}}'
+        )
     assert (caught.value.kind, caught.value.message) == (ErrorKind.CONTEXT_LENGTH, "Too long")
 
 
@@ -351,7 +406,9 @@ NAMES = (
 )  # fmt: skip
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
@@ -366,22 +423,37 @@ def test_arbitrary_bytes_raise_only_provider_errors(body: bytes) -> None:
 
 
 @given(st.lists(json_values, max_size=4), st.lists(json_values, max_size=4))
-def test_arbitrary_choices_raise_only_provider_errors(choices: list[Any], deltas: list[Any]) -> None:
+def test_arbitrary_choices_raise_only_provider_errors(
+    choices: list[Any], deltas: list[Any]
+) -> None:
     """SR-072, SR-056."""
     with suppress(ProviderError):
         adapter().completion(call(), json.dumps(answer(choices=choices)).encode())
     translator = adapter().chunks(call())
     for each in deltas:
         with suppress(ProviderError):
-            list(translator.feed("", json.dumps({"choices": [{"delta": {"tool_calls": each}}]}).encode()))
+            list(
+                translator.feed(
+                    "", json.dumps({"choices": [{"delta": {"tool_calls": each}}]}).encode()
+                )
+            )
 
 
 # Streams
 
 
-def chunk(delta: dict[str, Any] | None, finish_reason: str | None = None, **changes: object) -> dict[str, Any]:
-    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
-    frame = {"id": "c-1", "object": "chat.completion.chunk", "created": THEN, "model": "moonshotai/kimi-k2"}
+def chunk(
+    delta: dict[str, Any] | None, finish_reason: str | None = None, **changes: object
+) -> dict[str, Any]:
+    choices = (
+        [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
+    )
+    frame = {
+        "id": "c-1",
+        "object": "chat.completion.chunk",
+        "created": THEN,
+        "model": "moonshotai/kimi-k2",
+    }
     whole = {**frame, "choices": choices, **changes}
     return {name: value for name, value in whole.items() if value != "absent"}
 
@@ -397,7 +469,10 @@ def streamed(*chunks: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_a_chunk_is_passed_on_except_for_the_model() -> None:
     """SR-045, SR-050, SR-053."""
-    role, hello = chunk({"role": "assistant", "content": ""}), chunk({"content": "Hello"}, x_groq={"id": "r"})
+    role, hello = (
+        chunk({"role": "assistant", "content": ""}),
+        chunk({"content": "Hello"}, x_groq={"id": "r"}),
+    )
     assert streamed(role, hello) == [{**role, "model": "kimi-k2"}, {**hello, "model": "kimi-k2"}]
 
 
@@ -411,7 +486,9 @@ def test_numbers_in_chunks_keep_their_spelling() -> None:
 def test_all_chunks_have_the_id_and_created_of_the_first() -> None:
     """SR-053."""
     made = streamed(*(chunk({"content": "x"}, id=f"c-{n}", created=THEN + n) for n in range(3)))
-    assert {(each["id"], each["created"], each["model"]) for each in made} == {("c-0", THEN, "kimi-k2")}
+    assert {(each["id"], each["created"], each["model"]) for each in made} == {
+        ("c-0", THEN, "kimi-k2")
+    }
 
 
 @pytest.mark.parametrize("id", ["absent", None, "", 7])
@@ -429,7 +506,9 @@ def test_the_object_is_chat_completion_chunk(name: object) -> None:
 
 def test_content_and_choices_of_a_chunk_are_recorded() -> None:
     """SR-057, SR-058."""
-    role, hello, stop = fed(chunk({"role": "assistant"}), chunk({"content": "Hello"}), chunk({}, "stop"))
+    role, hello, stop = fed(
+        chunk({"role": "assistant"}), chunk({"content": "Hello"}), chunk({}, "stop")
+    )
     assert [(each.content, each.begun, each.ended) for each in (role, hello, stop)] == [
         (False, (0,), ()),
         (True, (0,), ()),
@@ -443,14 +522,22 @@ COUNTS = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 def test_a_usage_chunk_is_marked() -> None:
     """SR-055."""
     (made,) = fed(chunk(None, usage=COUNTS))
-    assert (made.usage, json.loads(made.data)["choices"], json.loads(made.data)["usage"]) == (True, [], COUNTS)
+    assert (made.usage, json.loads(made.data)["choices"], json.loads(made.data)["usage"]) == (
+        True,
+        [],
+        COUNTS,
+    )
 
 
 def test_usage_with_choices_becomes_a_separate_chunk() -> None:
     """SR-055: so that it can be withheld."""
     stop, counted = fed(chunk({}, "stop", usage=COUNTS))
     assert (stop.usage, "usage" in json.loads(stop.data)) == (False, False)
-    assert (counted.usage, json.loads(counted.data)["choices"], json.loads(counted.data)["usage"]) == (True, [], COUNTS)
+    assert (
+        counted.usage,
+        json.loads(counted.data)["choices"],
+        json.loads(counted.data)["usage"],
+    ) == (True, [], COUNTS)
 
 
 @pytest.mark.parametrize("counts", [None, {}])
@@ -500,14 +587,20 @@ def test_data_that_is_not_a_chunk_raises(case: str) -> None:
 
 def test_errors_are_classified() -> None:
     """SR-064: see test_failure.py."""
-    error = adapter().error(429, {"retry-after": "7"}, b'{"error": {"message": "Slow", "code": "rate_limit_exceeded"}}')
+    error = adapter().error(
+        429, {"retry-after": "7"}, b'{"error": {"message": "Slow", "code": "rate_limit_exceeded"}}'
+    )
     assert (error.kind, error.message, error.retry_after) == (ErrorKind.RATE_LIMIT, "Slow", 7)
 
 
 def test_the_model_list_is_requested_with_the_key() -> None:
     """SR-118."""
     request = adapter().models_request()
-    assert (request.method, request.url, request.content) == ("GET", "https://api.example/v1/models", b"")
+    assert (request.method, request.url, request.content) == (
+        "GET",
+        "https://api.example/v1/models",
+        b"",
+    )
     assert request.headers["authorization"] == "Bearer sk-1"
 
 
@@ -519,7 +612,9 @@ def test_the_model_list_is_parsed(body: str) -> None:
     assert adapter().models(body.encode()) == {"a": "a", "b": "b"}
 
 
-@pytest.mark.parametrize("body", ["", "<html>", "{}", '{"data": 1}', '{"data": [{"name": "a"}]}', "null", '["a"]'])
+@pytest.mark.parametrize(
+    "body", ["", "<html>", "{}", '{"data": 1}', '{"data": [{"name": "a"}]}', "null", '["a"]']
+)
 def test_a_model_list_that_cannot_be_parsed_raises(body: str) -> None:
     """SR-118."""
     with pytest.raises(ProviderError) as caught:
@@ -529,7 +624,9 @@ def test_a_model_list_that_cannot_be_parsed_raises(body: str) -> None:
 
 def test_the_adapter_does_not_apply_defaults() -> None:
     """K-13: the core does, before the adapter is called."""
-    settings = ProviderSettings(id="x", base_url="https://api.example/v1", defaults={"temperature": Raw(b"0.1")})
+    settings = ProviderSettings(
+        id="x", base_url="https://api.example/v1", defaults={"temperature": Raw(b"0.1")}
+    )
     spec = ProviderSpec(name="x", adapter=OpenAICompatible, title="X")
     assert "temperature" not in sent(OpenAICompatible(spec, settings).request(call()))
 
@@ -553,7 +650,11 @@ DELTA: list[dict[str, Any]] = [
     {"role": "assistant", "content": ""},
     {"role": None, "content": "c", "tool_calls": None},
     {"content": [{"type": "text", "text": "d"}]},
-    {"tool_calls": [{"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+    {
+        "tool_calls": [
+            {"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": ""}}
+        ]
+    },
     {"tool_calls": [{"function": {"arguments": "{}"}}]},
     {},
 ]
@@ -569,7 +670,9 @@ AFTER: list[dict[str, Any]] = [
     {"error": {}},
     {"error": {"message": "no"}},
 ]
-TEXT_PIECES = st.builds(lambda index, text: {"index": index, "delta": {"content": text}}, st.integers(0, 1), st.text())
+TEXT_PIECES = st.builds(
+    lambda index, text: {"index": index, "delta": {"content": text}}, st.integers(0, 1), st.text()
+)
 PIECES = st.builds(
     lambda index, delta, end: {"index": index, "delta": delta, "finish_reason": end},
     st.integers(0, 1),
@@ -579,7 +682,9 @@ PIECES = st.builds(
 CHOICES = (
     st.tuples(TEXT_PIECES)
     | st.tuples(PIECES)
-    | st.sampled_from([(), (None, None)]).flatmap(lambda places: st.tuples(*(PIECES for _ in places)))
+    | st.sampled_from([(), (None, None)]).flatmap(
+        lambda places: st.tuples(*(PIECES for _ in places))
+    )
 )
 
 
@@ -607,15 +712,22 @@ def test_the_fast_path_for_chunks_changes_nothing(
 ) -> None:
     """SR-053: `"choices" :` with a space disables the fast path, so both streams must give the same chunks."""
     chunks = [{**before, "choices": choices, **after} for choices, after in rest]
-    written = [json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() for chunk in chunks]
-    assert translated(written) == translated([text.replace(b'"choices":', b'"choices" :') for text in written])
+    written = [
+        json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() for chunk in chunks
+    ]
+    assert translated(written) == translated(
+        [text.replace(b'"choices":', b'"choices" :') for text in written]
+    )
 
 
 def test_the_fast_path_ignores_choices_in_a_nested_object() -> None:
     """A member before the choices may have a member of that name as well."""
     one = b'{"x":{"choices":[]},"choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}'
     two = b'{"x":{"choices":[{"index":0,"delta":{"content":"no"}}]},"choices":[{"index":0,"delta":{"content":"b"}}]}'
-    assert [chunk[0]["choices"][0]["delta"]["content"] for chunk in translated([one, two])] == ["a", "b"]
+    assert [chunk[0]["choices"][0]["delta"]["content"] for chunk in translated([one, two])] == [
+        "a",
+        "b",
+    ]
 
 
 def test_the_last_of_duplicate_choices_counts() -> None:
@@ -631,7 +743,9 @@ COUNTED = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 PLAIN = {
     "id": "x",
     "created": THEN,
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
+    ],
     "usage": COUNTED,
 }
 ABSENT = object()
@@ -646,7 +760,9 @@ NONCONFORMING: dict[str, list[object]] = {
     "index": [ABSENT, None, 1],
     "finish_reason": [ABSENT, "eos", "error", "", None],
 }
-DEVIATIONS = st.sampled_from([(name, value) for name, values in NONCONFORMING.items() for value in values])
+DEVIATIONS = st.sampled_from(
+    [(name, value) for name, values in NONCONFORMING.items() for value in values]
+)
 
 
 def deviating(deviations: list[tuple[str, object]]) -> dict[str, Any]:
@@ -668,7 +784,9 @@ def deviating(deviations: list[tuple[str, object]]) -> dict[str, Any]:
 
 @given(st.lists(DEVIATIONS, max_size=3, unique_by=lambda each: each[0]))
 @example([])
-def test_the_fast_path_for_completions_changes_nothing(deviations: list[tuple[str, object]]) -> None:
+def test_the_fast_path_for_completions_changes_nothing(
+    deviations: list[tuple[str, object]],
+) -> None:
     """SR-044: an empty `error` disables the fast path, so both answers must be the same."""
     answer = deviating(deviations)
 

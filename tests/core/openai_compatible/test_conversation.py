@@ -19,9 +19,17 @@ HI: Json = {"role": "user", "content": "Hi"}
 PDF = "data:application/pdf;base64,JVBERi0xLjQ="
 
 
-def request(messages: list[Json], parameters: Json | None = None, *, model: str = "m", **rules: Any) -> UpstreamRequest:
+def request(
+    messages: list[Json], parameters: Json | None = None, *, model: str = "m", **rules: Any
+) -> UpstreamRequest:
     """The request to a provider with these rules."""
-    spec = ProviderSpec(name="x", title="X", adapter=OpenAICompatible, base_url="http://x", rules=RequestRules(**rules))
+    spec = ProviderSpec(
+        name="x",
+        title="X",
+        adapter=OpenAICompatible,
+        base_url="http://x",
+        rules=RequestRules(**rules),
+    )
     body = decode(json.dumps({"model": "m", "messages": messages, **(parameters or {})}).encode())
     call = ChatCall(body=body, upstream_model=model, client_model="m", id="chatcmpl-1", created=1)
     return OpenAICompatible(spec, ProviderSettings(id="x")).request(call)
@@ -45,13 +53,24 @@ def result(id: str) -> Json:
 
 
 def test_a_server_that_is_not_known_gets_unknown_members_but_not_our_own() -> None:
-    message = {"role": "assistant", "content": "a", "reasoning_content": "r", "x": 1, "provider_extra": {}}
-    assert sent([message]) == [{"role": "assistant", "content": "a", "reasoning_content": "r", "x": 1}]
+    message = {
+        "role": "assistant",
+        "content": "a",
+        "reasoning_content": "r",
+        "x": 1,
+        "provider_extra": {},
+    }
+    assert sent([message]) == [
+        {"role": "assistant", "content": "a", "reasoning_content": "r", "x": 1}
+    ]
 
 
 def test_a_member_may_be_accepted_from_one_role_only() -> None:
     assistant = {"role": "assistant", "content": "a", "prefix": True}
-    assert sent([{**HI, "prefix": True}, assistant], members=frozenset({"assistant.prefix"})) == [HI, assistant]
+    assert sent([{**HI, "prefix": True}, assistant], members=frozenset({"assistant.prefix"})) == [
+        HI,
+        assistant,
+    ]
 
 
 def test_what_the_client_set_in_vain_is_reported() -> None:
@@ -69,12 +88,16 @@ def test_an_answer_of_thoughts_alone_is_left_out_where_they_are_not_accepted() -
 
 def test_an_empty_list_of_tool_calls_is_left_out() -> None:
     """Together's answers have one, and OpenAI answers "[] is too short"."""
-    assert sent([{"role": "assistant", "content": "a", "tool_calls": []}]) == [{"role": "assistant", "content": "a"}]
+    assert sent([{"role": "assistant", "content": "a", "tool_calls": []}]) == [
+        {"role": "assistant", "content": "a"}
+    ]
 
 
 @pytest.mark.parametrize(("developer", "role"), [(True, "developer"), (False, "system")])
 def test_developer_becomes_system_where_it_is_not_documented(developer: bool, role: str) -> None:
-    assert sent([{"role": "developer", "content": "a"}], developer=developer) == [{"role": role, "content": "a"}]
+    assert sent([{"role": "developer", "content": "a"}], developer=developer) == [
+        {"role": role, "content": "a"}
+    ]
 
 
 def test_calls_of_custom_tools_keep_their_ids() -> None:
@@ -84,7 +107,10 @@ def test_calls_of_custom_tools_keep_their_ids() -> None:
 
 
 def test_a_function_named_custom_is_no_custom_tool() -> None:
-    messages = [calling({"id": "", "type": "function", "function": {"name": "custom", "arguments": "{}"}}), result("")]
+    messages = [
+        calling({"id": "", "type": "function", "function": {"name": "custom", "arguments": "{}"}}),
+        result(""),
+    ]
     call, answer = sent(messages)
     assert call["tool_calls"][0]["id"] == answer["tool_call_id"] != ""
 
@@ -106,7 +132,14 @@ def test_the_assistant_speaks_after_a_tool(next_role: str) -> None:
 def test_users_and_the_assistant_take_turns() -> None:
     system = {"role": "system", "content": "s"}
     image = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
-    messages = [system, system, HI, {"role": "user", "content": [image]}, system, {"role": "assistant", "content": "a"}]
+    messages = [
+        system,
+        system,
+        HI,
+        {"role": "user", "content": [image]},
+        system,
+        {"role": "assistant", "content": "a"},
+    ]
     text = {"type": "text", "text": "Hi"}
     late = {"type": "text", "text": "s"}
     assert sent(messages, alternate=True) == [
@@ -121,13 +154,17 @@ def test_users_and_the_assistant_take_turns() -> None:
 def test_documents_are_document_urls() -> None:
     file = {"type": "file", "file": {"file_data": PDF, "filename": "a.pdf"}}
     (message,) = sent([{"role": "user", "content": [file]}], document_url=True)
-    assert message["content"] == [{"type": "document_url", "document_url": PDF, "document_name": "a.pdf"}]
+    assert message["content"] == [
+        {"type": "document_url", "document_url": PDF, "document_name": "a.pdf"}
+    ]
     image = {"type": "file", "file": {"file_data": "data:image/png;base64,AA=="}}
     (message,) = sent([{"role": "user", "content": [image]}], document_url=True)
     assert message["content"] == [{"type": "image_url", "image_url": "data:image/png;base64,AA=="}]
 
 
-@pytest.mark.parametrize("file", [{"file_id": "file-1"}, {"file_data": "data:audio/mpeg;base64,AA=="}])
+@pytest.mark.parametrize(
+    "file", [{"file_id": "file-1"}, {"file_data": "data:audio/mpeg;base64,AA=="}]
+)
 def test_a_file_that_cannot_be_a_document_is_left_to_another_provider(file: Json) -> None:
     with pytest.raises(Unsupported):
         sent([{"role": "user", "content": [{"type": "file", "file": file}]}], document_url=True)
@@ -161,7 +198,9 @@ def test_logprobs_as_a_number(client: Json, logprobs: int | None) -> None:
         ("olmo-2", {"max_tokens": 5}, {"max_tokens": 5}),
     ],
 )
-def test_reasoning_models_get_the_newer_name_of_the_limit(model: str, client: Json, limits: Json) -> None:
+def test_reasoning_models_get_the_newer_name_of_the_limit(
+    model: str, client: Json, limits: Json
+) -> None:
     """SR-014."""
     body = json.loads(request([HI], client, model=model).content)
     assert {name: value for name, value in body.items() if name.startswith("max_")} == limits

@@ -15,7 +15,12 @@ from llms_core.contracts.chunk import ChunkChoice
 from llms_core.contracts.completion import ChoiceView
 from llms_core.contracts.tool_call_ids import AnswerCallIds
 from llms_core.errors import ErrorKind, ProviderError
-from llms_core.openai_compatible.normalize import ChunkNormalizer, is_nonconforming, normalized, repeats_ids
+from llms_core.openai_compatible.normalize import (
+    ChunkNormalizer,
+    is_nonconforming,
+    normalized,
+    repeats_ids,
+)
 
 #: A request after a turn with a call that has the id "call_0".
 CHAT_CALL = replace(
@@ -24,7 +29,10 @@ CHAT_CALL = replace(
             "model": "m",
             "messages": [
                 {"role": "user", "content": "Hi"},
-                {"role": "assistant", "tool_calls": [{"id": "call_0", "function": {"name": "f", "arguments": "{}"}}]},
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "call_0", "function": {"name": "f", "arguments": "{}"}}],
+                },
                 {"role": "tool", "tool_call_id": "call_0", "content": "ok"},
             ],
         }
@@ -96,7 +104,8 @@ def test_a_missing_index_is_added() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "expected"), [("STOP", "stop"), ("max_tokens", "length"), ("SAFETY", "content_filter")]
+    ("reason", "expected"),
+    [("STOP", "stop"), ("max_tokens", "length"), ("SAFETY", "content_filter")],
 )
 def test_the_finish_reason_gets_openais_spelling(reason: str, expected: str) -> None:
     """SR-048."""
@@ -125,7 +134,10 @@ def test_a_choice_without_a_message_raises() -> None:
 
 
 THINKING = [
-    {"type": "thinking", "thinking": [{"type": "text", "text": "Let me "}, {"type": "text", "text": "think."}]},
+    {
+        "type": "thinking",
+        "thinking": [{"type": "text", "text": "Let me "}, {"type": "text", "text": "think."}],
+    },
     {"type": "text", "text": "Hel"},
     {"type": "text", "text": "lo"},
 ]
@@ -134,18 +146,27 @@ THINKING = [
 def test_content_parts_are_joined() -> None:
     """SR-046, SR-050: Mistral's reasoning models; their thinking becomes `reasoning_content`."""
     message = whole(choice(content=THINKING))["message"]
-    assert message == {"role": "assistant", "content": "Hello", "reasoning_content": "Let me think."}
+    assert message == {
+        "role": "assistant",
+        "content": "Hello",
+        "reasoning_content": "Let me think.",
+    }
 
 
 def test_thinking_may_be_a_string() -> None:
-    message = whole(choice(content=[{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "Hello"}]))[
-        "message"
-    ]
+    message = whole(
+        choice(content=[{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "Hello"}])
+    )["message"]
     assert (message["content"], message["reasoning_content"]) == ("Hello", "Hm")
 
 
 def test_parts_of_other_types_are_ignored() -> None:
-    parts = [{"type": "reference", "reference_ids": [1]}, {"type": "text", "text": "Hello"}, "x", None]
+    parts = [
+        {"type": "reference", "reference_ids": [1]},
+        {"type": "text", "text": "Hello"},
+        "x",
+        None,
+    ]
     assert whole(choice(content=parts))["message"]["content"] == "Hello"
 
 
@@ -167,7 +188,9 @@ def test_a_missing_id_is_added_to_a_tool_call(id: object) -> None:
     "ids", [["call_1", "call_1"], ["call_0", "call_1"]], ids=["in the answer", "of an earlier turn"]
 )
 def test_repeated_ids_of_tool_calls_become_unique(ids: list[str]) -> None:
-    calls = whole(choice("tool_calls", tool_calls=[{**CALL, "id": each} for each in ids]))["message"]["tool_calls"]
+    calls = whole(choice("tool_calls", tool_calls=[{**CALL, "id": each} for each in ids]))[
+        "message"
+    ]["tool_calls"]
     assert len({"call_0", *(call["id"] for call in calls)}) == 3
 
 
@@ -185,8 +208,12 @@ class Client:
         self.calls: dict[int, dict[str, str]] = {}
         self.finish_reasons: list[str | None] = []
 
-    def take(self, delta: dict[str, Any] | None, finish_reason: str | None = None, index: int = 0) -> Client:
-        choices = json.dumps([{"index": index, "delta": delta, "finish_reason": finish_reason}]).encode()
+    def take(
+        self, delta: dict[str, Any] | None, finish_reason: str | None = None, index: int = 0
+    ) -> Client:
+        choices = json.dumps(
+            [{"index": index, "delta": delta, "finish_reason": finish_reason}]
+        ).encode()
         views = msgspec.json.decode(choices, type=list[ChunkChoice])
         found = self.normalizer.normalized(views, Raw(choices))
         self.normalized += found is not None
@@ -209,7 +236,9 @@ def fragment(index: int | None = 0, *, arguments: str = "", **more: Any) -> dict
     return {**numbered, **more, "function": {**function, "arguments": arguments}}
 
 
-def begin(index: int | None = 0, id: str = "call_1", name: str = "f", arguments: str = "") -> dict[str, Any]:
+def begin(
+    index: int | None = 0, id: str = "call_1", name: str = "f", arguments: str = ""
+) -> dict[str, Any]:
     return fragment(index, id=id, type="function", name=name, arguments=arguments)
 
 
@@ -229,18 +258,30 @@ A, B = '{"a"', ": 1}"
 
 def test_a_conforming_stream_is_not_changed() -> None:
     """SR-050: its bytes are passed on."""
-    client = Client().take({"role": "assistant", "content": ""}).take({"content": "Hello"}).take({}, "stop")
+    client = (
+        Client()
+        .take({"role": "assistant", "content": ""})
+        .take({"content": "Hello"})
+        .take({}, "stop")
+    )
     assert client.normalized == 0
 
 
 def test_conforming_tool_calls_are_not_changed() -> None:
     """SR-056: ids on first fragments, distinct indices, arguments in pieces."""
-    client = calls([begin()], [fragment(arguments=A)], [fragment(arguments=B)], [begin(1, "call_2", "g", A + B)])
+    client = calls(
+        [begin()],
+        [fragment(arguments=A)],
+        [fragment(arguments=B)],
+        [begin(1, "call_2", "g", A + B)],
+    )
     assert client.normalized == 0
     assert client.calls == {0: joined(), 1: joined("call_2", "g")}
 
 
-@pytest.mark.parametrize("delta", [{"content": "Hello"}, {"role": None, "content": "Hello"}, {"role": "model"}, None])
+@pytest.mark.parametrize(
+    "delta", [{"content": "Hello"}, {"role": None, "content": "Hello"}, {"role": "model"}, None]
+)
 def test_the_first_delta_has_the_role(delta: dict[str, Any] | None) -> None:
     """SR-054."""
     assert Client().take(delta).deltas[0]["role"] == "assistant"
@@ -260,8 +301,12 @@ def test_the_first_delta_of_every_choice_has_the_role() -> None:
     assert client.deltas[1]["role"] == "assistant"
 
 
-@pytest.mark.parametrize(("reason", "expected"), [("STOP", "stop"), ("MAX_TOKENS", "length"), ("", None), (None, None)])
-def test_the_finish_reason_in_a_stream_gets_openais_spelling(reason: str | None, expected: str | None) -> None:
+@pytest.mark.parametrize(
+    ("reason", "expected"), [("STOP", "stop"), ("MAX_TOKENS", "length"), ("", None), (None, None)]
+)
+def test_the_finish_reason_in_a_stream_gets_openais_spelling(
+    reason: str | None, expected: str | None
+) -> None:
     """SR-048: an empty one becomes null."""
     assert Client().take({"role": "assistant"}).take({}, reason).finish_reasons[-1] == expected
 
@@ -275,7 +320,11 @@ def test_a_finish_reason_that_means_failure_raises_in_a_stream() -> None:
 
 def test_content_parts_are_joined_in_a_stream() -> None:
     """SR-050: Mistral's reasoning models."""
-    client = Client().take({"role": "assistant", "content": THINKING[:1]}).take({"content": THINKING[1:]})
+    client = (
+        Client()
+        .take({"role": "assistant", "content": THINKING[:1]})
+        .take({"content": THINKING[1:]})
+    )
     assert client.deltas == [
         {"role": "assistant", "content": "", "reasoning_content": "Let me think."},
         {"content": "Hello"},
@@ -297,7 +346,11 @@ NONCONFORMING_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[
     ),
     "no index": ([[begin(None, arguments=A)], [fragment(None, arguments=B)]], {0: joined()}),
     "no index, several calls": (
-        [[begin(None, arguments=A + B)], [begin(None, "call_2", "g", A)], [fragment(None, arguments=B)]],
+        [
+            [begin(None, arguments=A + B)],
+            [begin(None, "call_2", "g", A)],
+            [fragment(None, arguments=B)],
+        ],
         {0: joined(), 1: joined("call_2", "g")},
     ),
     "no index, several calls in one chunk": (
@@ -316,9 +369,15 @@ NONCONFORMING_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[
         [[begin(1, arguments=A)], [fragment(1, arguments=B)], [begin(2, "call_2", "g", A + B)]],
         {0: joined(), 1: joined("call_2", "g")},
     ),
-    "no id at all": ([[fragment(0, name="f", arguments=A)], [fragment(0, arguments=B)]], {0: joined("call_x_0")}),
+    "no id at all": (
+        [[fragment(0, name="f", arguments=A)], [fragment(0, arguments=B)]],
+        {0: joined("call_x_0")},
+    ),
     "an empty id in the first fragment": (
-        [[fragment(0, id="", type="function", name="f", arguments=A)], [fragment(0, id="", arguments=B)]],
+        [
+            [fragment(0, id="", type="function", name="f", arguments=A)],
+            [fragment(0, id="", arguments=B)],
+        ],
         {0: joined("call_x_0")},
     ),
     "one id for two calls": (
@@ -330,7 +389,11 @@ NONCONFORMING_CALLS: dict[str, tuple[list[list[dict[str, Any]]], dict[int, dict[
         {0: joined(), 1: joined("call_x_0", "g")},
     ),
     "one id and one index for two calls": (
-        [[begin(0, arguments=A + B)], [begin(0, name="g", arguments=A)], [fragment(0, arguments=B)]],
+        [
+            [begin(0, arguments=A + B)],
+            [begin(0, name="g", arguments=A)],
+            [fragment(0, arguments=B)],
+        ],
         {0: joined(), 1: joined("call_x_0", "g")},
     ),
     "the id of an earlier turn": (
@@ -367,5 +430,7 @@ def test_tool_calls_are_numbered_separately_for_each_choice() -> None:
     """SR-056."""
     client = Client()
     for index in (0, 1):
-        client.take({"role": "assistant", "tool_calls": [begin(None, f"call_{index}")]}, index=index)
+        client.take(
+            {"role": "assistant", "tool_calls": [begin(None, f"call_{index}")]}, index=index
+        )
     assert [delta["tool_calls"][0]["index"] for delta in client.deltas] == [0, 0]

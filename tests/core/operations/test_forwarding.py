@@ -21,13 +21,19 @@ from llms_core.operations.transcriptions import TRANSCRIPTIONS
 from llms_core.provider import ProviderSettings
 from llms_core.upstream.stream_decoder import StreamDecoder
 
-ADAPTER = OpenAICompatible(OPENAI_COMPATIBLE, ProviderSettings(id="first", base_url="http://provider"))
+ADAPTER = OpenAICompatible(
+    OPENAI_COMPATIBLE, ProviderSettings(id="first", base_url="http://provider")
+)
 USAGE = {"input_tokens": 3, "output_tokens": 20, "total_tokens": 23}
 
 
 def call(operation: Forwarding, *, events: bool = True, answers: int = 1) -> ForwardCall:
     return ForwardCall(
-        operation=operation.name, upstream_model="up-m", client_model="m", events=events, answers=answers
+        operation=operation.name,
+        upstream_model="up-m",
+        client_model="m",
+        events=events,
+        answers=answers,
     )
 
 
@@ -70,7 +76,9 @@ STREAMS: dict[Forwarding, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("operation", STREAMS, ids=lambda operation: operation.name)
 @given(splits=st.lists(st.integers(0, 500), max_size=20), cut=st.integers(0, 500))
-def test_a_stream_is_complete_or_an_error(operation: Forwarding, splits: list[int], cut: int) -> None:
+def test_a_stream_is_complete_or_an_error(
+    operation: Forwarding, splits: list[int], cut: int
+) -> None:
     data = sse(*STREAMS[operation])
     chunks = read(operation, data, splits)
     assert [json.loads(chunk.data) for chunk in chunks if not chunk.usage] == STREAMS[operation]
@@ -84,13 +92,27 @@ def test_a_stream_is_complete_or_an_error(operation: Forwarding, splits: list[in
 
 def test_a_stream_of_several_images_has_all_of_them() -> None:
     done = {"type": "image_generation.completed", "b64_json": "QUFB"}
-    assert len([chunk for chunk in read(GENERATIONS, sse(done, done), [], answers=2) if not chunk.usage]) == 2
+    assert (
+        len(
+            [
+                chunk
+                for chunk in read(GENERATIONS, sse(done, done), [], answers=2)
+                if not chunk.usage
+            ]
+        )
+        == 2
+    )
     with pytest.raises(ProviderError):
         read(GENERATIONS, sse(done), [], answers=2)
 
 
 @pytest.mark.parametrize(
-    "event", [{"type": "error", "error": {"message": "busy"}}, {"error": {"message": "busy"}}, {"type": "error"}]
+    "event",
+    [
+        {"type": "error", "error": {"message": "busy"}},
+        {"error": {"message": "busy"}},
+        {"type": "error"},
+    ],
 )
 def test_an_error_in_a_stream_is_one(event: dict[str, Any]) -> None:
     with pytest.raises(ProviderError):
@@ -110,14 +132,18 @@ def test_an_error_in_a_stream_is_one(event: dict[str, Any]) -> None:
         (None, None),
     ],
 )
-def test_the_tokens_of_an_answer_are_counted(usage: object, counts: tuple[int, int, int] | None) -> None:
+def test_the_tokens_of_an_answer_are_counted(
+    usage: object, counts: tuple[int, int, int] | None
+) -> None:
     found = read_usage(json.dumps({"usage": usage}).encode())
     assert (found and (found.prompt_tokens, found.completion_tokens, found.total_tokens)) == counts
 
 
 def test_a_whole_answer_has_its_usage() -> None:
     body = json.dumps({"data": [{"b64_json": "QUFB"}], "usage": USAGE}).encode()
-    answer = GENERATIONS.typed_answer(ADAPTER, call(GENERATIONS, events=False), body, "application/json")
+    answer = GENERATIONS.typed_answer(
+        ADAPTER, call(GENERATIONS, events=False), body, "application/json"
+    )
     assert answer.usage is not None
     assert answer.usage.total_tokens == 23
     assert answer.data is body

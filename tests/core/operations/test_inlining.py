@@ -17,7 +17,16 @@ from clock import Clock
 from llms_core.contracts.request import ChatBody, CommonPart, decode
 from llms_core.errors import Unsupported
 from llms_core.operations import inlining
-from llms_core.testing import Body, Reply, ScriptedUpstream, Stall, Status, completion, error, text_body
+from llms_core.testing import (
+    Body,
+    Reply,
+    ScriptedUpstream,
+    Stall,
+    Status,
+    completion,
+    error,
+    text_body,
+)
 
 if TYPE_CHECKING:
     from tests.conftest import Config, ProviderBlock, Serve, ThreadGateway
@@ -85,7 +94,11 @@ def content(request: ChatBody, message: int = 0) -> Any:
 
 def urls(request: ChatBody, message: int = 0) -> list[str]:
     """Those of a message's images."""
-    return [part["image_url"]["url"] for part in content(request, message) if part["type"] == "image_url"]
+    return [
+        part["image_url"]["url"]
+        for part in content(request, message)
+        if part["type"] == "image_url"
+    ]
 
 
 CAT = "https://media.example/cat.png"
@@ -112,7 +125,11 @@ def test_a_url_becomes_a_data_uri(part: PartJson, wanted: PartJson) -> None:
     made = inline(request, store)
     assert content(made) == [text("Look:"), wanted, text("What is it?")]
     assert msgspec.structs.replace(made.view, messages=request.view.messages) == request.view
-    member = "image_url.url" if part["type"] == "image_url" and isinstance(part["image_url"], dict) else None
+    member = (
+        "image_url.url"
+        if part["type"] == "image_url" and isinstance(part["image_url"], dict)
+        else None
+    )
     assert store.asked[0][0] == CAT
     assert store.asked[0][1].startswith(f"messages[0].content[1].{member or part['type']}")
 
@@ -158,7 +175,10 @@ def test_members_that_no_contract_declares_survive() -> None:
 
 
 def test_text_messages_pass() -> None:
-    body = {"model": "m", "messages": [{"role": "system", "content": "Be brief"}, {"role": "assistant"}]}
+    body = {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief"}, {"role": "assistant"}],
+    }
     request = decode(json.dumps(body).encode())
     assert inline(request, Store({})) is request
 
@@ -256,15 +276,23 @@ def serve(served: Serve, tmp_path: Path) -> Callable[..., ThreadGateway]:
     plugin = tmp_path / "bytes_only.py"
     plugin.write_text(ADAPTER, "utf-8")
 
-    def make(config: Config, more: str = '[upstream]\nfetch_from = ["127.0.0.0/8"]\n') -> ThreadGateway:
-        return served(config, f"[plugins]\nload = ['{plugin}']\n[routing.retry]\nattempts = 0\n{more}")
+    def make(
+        config: Config, more: str = '[upstream]\nfetch_from = ["127.0.0.0/8"]\n'
+    ) -> ThreadGateway:
+        return served(
+            config, f"[plugins]\nload = ['{plugin}']\n[routing.retry]\nattempts = 0\n{more}"
+        )
 
     return make
 
 
-def ask(gateway: ThreadGateway, *parts: PartJson, timeout: float = 10, **more: object) -> httpx.Response:
+def ask(
+    gateway: ThreadGateway, *parts: PartJson, timeout: float = 10, **more: object
+) -> httpx.Response:
     body = {"model": "m", "messages": [{"role": "user", "content": [*parts]}], **more}
-    return httpx.post(f"{gateway.base_url}/chat/completions", json=body, trust_env=False, timeout=timeout)
+    return httpx.post(
+        f"{gateway.base_url}/chat/completions", json=body, trust_env=False, timeout=timeout
+    )
 
 
 def sent(upstream: ScriptedUpstream) -> Any:
@@ -305,7 +333,10 @@ def test_without_leave_nothing_of_this_machine_is_fetched(
         answer = ask(gateway, text(), image(url))
         assert answer.status_code == 400
         problem = answer.json()["error"]
-        assert (problem["type"], problem["param"]) == ("invalid_request_error", "messages[0].content[1].image_url.url")
+        assert (problem["type"], problem["param"]) == (
+            "invalid_request_error",
+            "messages[0].content[1].image_url.url",
+        )
         assert "was not fetched" in problem["message"]
         assert url not in problem["message"]
     assert (upstream.requests, media.requests) == ([], [])
@@ -317,9 +348,16 @@ def test_a_redirect_to_this_machine_is_not_followed(
 ) -> None:  # fmt: skip
     """SR-036."""
     inside = upstreams()
-    for location in (inside.origin.replace("127.0.0.1", "[::1]"), "http://10.0.0.1/", "//169.254.169.254/"):
+    for location in (
+        inside.origin.replace("127.0.0.1", "[::1]"),
+        "http://10.0.0.1/",
+        "//169.254.169.254/",
+    ):
         media.script(Reply(Status(302, {"location": location}), Body(b"")))
-    gateway = serve(config_of(first=provider(upstream, type="bytes-only")), '[upstream]\nfetch_from = ["127.0.0.1/32"]')
+    gateway = serve(
+        config_of(first=provider(upstream, type="bytes-only")),
+        '[upstream]\nfetch_from = ["127.0.0.1/32"]',
+    )
     for _ in range(3):
         assert ask(gateway, image(f"{media.origin}/cat.png")).status_code == 400
     assert (upstream.requests, inside.requests) == ([], [])

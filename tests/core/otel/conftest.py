@@ -40,13 +40,17 @@ class Collector:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
 
     def receive(self, path: str, data: bytes) -> None:
         if path == "/v1/traces":
             for group in ExportTraceServiceRequest.FromString(data).resource_spans:
-                self.resource = {each.key: each.value.string_value for each in group.resource.attributes}
+                self.resource = {
+                    each.key: each.value.string_value for each in group.resource.attributes
+                }
                 for scope in group.scope_spans:
                     self.spans += scope.spans
         elif path == "/v1/metrics":

@@ -55,11 +55,16 @@ def test_our_own_names_are_not_taken() -> None:
 
 @pytest.mark.parametrize("operation", ["chat", "embeddings"])
 def test_the_names_of_operations(operation: str) -> None:
-    assert conventions.operation_name(operation) in {each.value for each in GenAiOperationNameValues}
+    assert conventions.operation_name(operation) in {
+        each.value for each in GenAiOperationNameValues
+    }
 
 
 def test_legacy_completions_are_an_operation_of_their_own() -> None:
-    assert conventions.operation_name("chat", "completions") == GenAiOperationNameValues.TEXT_COMPLETION.value
+    assert (
+        conventions.operation_name("chat", "completions")
+        == GenAiOperationNameValues.TEXT_COMPLETION.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,9 @@ def test_legacy_completions_are_an_operation_of_their_own() -> None:
     ],
 )
 def test_the_names_of_providers(provider_type: str) -> None:
-    assert conventions.provider_name(provider_type) in {each.value for each in GenAiProviderNameValues}
+    assert conventions.provider_name(provider_type) in {
+        each.value for each in GenAiProviderNameValues
+    }
 
 
 def test_the_types_of_tokens() -> None:

@@ -34,7 +34,9 @@ def client(collector: Collector, served: Serve, upstream: ScriptedUpstream, aski
 
 
 def attributes(span: Span) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
+    return {
+        each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes
+    }
 
 
 def spans(collector: Collector, number: int) -> list[Span]:
@@ -44,7 +46,9 @@ def spans(collector: Collector, number: int) -> list[Span]:
     return sorted(collector.spans, key=lambda span: span.kind != Span.SPAN_KIND_SERVER)
 
 
-def test_a_request_and_its_attempt_are_spans(client: Asking, upstream: ScriptedUpstream, collector: Collector) -> None:
+def test_a_request_and_its_attempt_are_spans(
+    client: Asking, upstream: ScriptedUpstream, collector: Collector
+) -> None:
     upstream.script(completion())
     response = client.chat()
     request, attempt = spans(collector, 2)
@@ -66,7 +70,9 @@ def test_a_request_and_its_attempt_are_spans(client: Asking, upstream: ScriptedU
     assert collector.resource["service.name"] == "llms"
 
 
-def test_each_attempt_of_a_request_is_a_span(client: Asking, upstream: ScriptedUpstream, collector: Collector) -> None:
+def test_each_attempt_of_a_request_is_a_span(
+    client: Asking, upstream: ScriptedUpstream, collector: Collector
+) -> None:
     upstream.script(error(503))
     assert client.chat().status_code == 502
     request, attempt = spans(collector, 2)
@@ -118,7 +124,9 @@ def test_without_propagation_providers_learn_nothing(
     assert "traceparent" not in upstream.requests[0].headers
 
 
-def test_an_unsampled_trace_is_not_sent(client: Asking, upstream: ScriptedUpstream, collector: Collector) -> None:
+def test_an_unsampled_trace_is_not_sent(
+    client: Asking, upstream: ScriptedUpstream, collector: Collector
+) -> None:
     """The client decides, as OpenTelemetry's default sampler has it. The next request shows that none came before."""
     upstream.script(completion(), completion())
     client.chat({"traceparent": f"00-{TRACE}-{PARENT}-00"})
@@ -152,7 +160,13 @@ def test_no_text_is_sent(client: Asking, upstream: ScriptedUpstream, collector: 
 
 CALL = {"id": "call-1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 CONVERSATION = [
-    {"role": "user", "content": [{"type": "text", "text": PROMPT}, {"type": "image_url", "image_url": {"url": PNG}}]},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": PROMPT},
+            {"type": "image_url", "image_url": {"url": PNG}},
+        ],
+    },
     {"role": "assistant", "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "call-1", "content": "rain"},
 ]
@@ -163,18 +177,32 @@ def test_texts_are_sent_on_request_alone(
     collector: Collector, served: Serve, upstream: ScriptedUpstream, asking: Ask, stream: bool
 ) -> None:
     """In the form of the conventions; of an image, only that there was one."""
-    answer = events(chunk({"role": "assistant", "content": "It "}), chunk({"content": "rains."}, "stop"), "[DONE]")
+    answer = events(
+        chunk({"role": "assistant", "content": "It "}),
+        chunk({"content": "rains."}, "stop"),
+        "[DONE]",
+    )
     upstream.script(answer if stream else completion("It rains."))
     client = asking(served(first_alone(upstream), f"{OTEL}content = true\n"))
     assert client.chat(messages=CONVERSATION, stream=stream).status_code == 200
     found = attributes(spans(collector, 2)[0])
     assert json.loads(found["gen_ai.input.messages"]) == [
         {"role": "user", "parts": [{"type": "text", "content": PROMPT}, {"type": "image_url"}]},
-        {"role": "assistant", "parts": [{"type": "tool_call", "id": "call-1", "name": "weather", "arguments": "{}"}]},
-        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call-1", "response": "rain"}]},
+        {
+            "role": "assistant",
+            "parts": [{"type": "tool_call", "id": "call-1", "name": "weather", "arguments": "{}"}],
+        },
+        {
+            "role": "tool",
+            "parts": [{"type": "tool_call_response", "id": "call-1", "response": "rain"}],
+        },
     ]
     assert json.loads(found["gen_ai.output.messages"]) == [
-        {"role": "assistant", "parts": [{"type": "text", "content": "It rains."}], "finish_reason": "stop"}
+        {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": "It rains."}],
+            "finish_reason": "stop",
+        }
     ]
 
 
@@ -182,7 +210,9 @@ def test_the_metrics_of_requests_and_attempts(
     collector: Collector, served: Serve, upstream: ScriptedUpstream, asking: Ask
 ) -> None:
     usage = chunk({}, usage={"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10})
-    upstream.script(events(chunk({"content": "a"}), chunk({"content": "b"}, "stop"), usage, "[DONE]"))
+    upstream.script(
+        events(chunk({"content": "a"}), chunk({"content": "b"}, "stop"), usage, "[DONE]")
+    )
     gateway = served(first_alone(upstream), OTEL)
     client = asking(gateway)
     client.chunks()
@@ -199,7 +229,9 @@ def test_the_metrics_of_requests_and_attempts(
         conventions.SERVER_PER_TOKEN,
     }
     tokens = {
-        next(each.value.string_value for each in point.attributes if each.key == "gen_ai.token.type"): point.sum
+        next(
+            each.value.string_value for each in point.attributes if each.key == "gen_ai.token.type"
+        ): point.sum
         for point in found[conventions.CLIENT_TOKENS].histogram.data_points
     }
     assert tokens == {"input": 7, "output": 3}
@@ -223,7 +255,9 @@ def test_a_collector_that_is_gone_fails_no_request(
     assert {client.chat().status_code for _ in range(20)} == {200}
 
 
-@pytest.mark.parametrize(("variable", "value"), [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_SDK_DISABLED", "true")])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_SDK_DISABLED", "true")]
+)
 def test_the_environment_switches_traces_off(
     collector: Collector,
     served: Serve,
@@ -242,7 +276,8 @@ def test_the_environment_switches_traces_off(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("OTEL_SERVICE_NAME", "mine"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=mine,team=a")]
+    ("variable", "value"),
+    [("OTEL_SERVICE_NAME", "mine"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=mine,team=a")],
 )
 def test_the_environment_names_the_service(
     collector: Collector,
@@ -262,7 +297,11 @@ def test_the_environment_names_the_service(
 
 
 def test_an_exporter_that_is_not_installed_is_logged(
-    collector: Collector, served: Serve, upstream: ScriptedUpstream, asking: Ask, monkeypatch: pytest.MonkeyPatch
+    collector: Collector,
+    served: Serve,
+    upstream: ScriptedUpstream,
+    asking: Ask,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "smoke-signals")
     upstream.script(completion())

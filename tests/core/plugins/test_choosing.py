@@ -23,7 +23,10 @@ OPEN = '[plugin.of_test]\nfail = "open"\n'
 
 MESSAGES = ("/v1/messages", {"model": "m", "max_tokens": 9, "messages": HELLO})
 RESPONSES = ("/v1/responses", {"model": "m", "input": "Hello!"})
-GEMINI = ("/v1beta/models/m:generateContent", {"contents": [{"role": "user", "parts": [{"text": "Hello!"}]}]})
+GEMINI = (
+    "/v1beta/models/m:generateContent",
+    {"contents": [{"role": "user", "parts": [{"text": "Hello!"}]}]},
+)
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +45,12 @@ def ask(
 ) -> Ask:
     """Asks a gateway with the providers `first`, `second` and `third`, and a plugin: the body of the hook."""
 
-    def start(body: str, arguments: str = "request, candidates, operation, caller", toml: str = "") -> Asking:
+    def start(
+        body: str, arguments: str = "request, candidates, operation, caller", toml: str = ""
+    ) -> Asking:
         lines = "".join(f"    {line}\n" for line in body.splitlines())
-        source = (
-            f"from llms_core import RequestError\nheard = []\n@hookimpl\ndef llms_candidates({arguments}):\n{lines}"
-        )
+        hook = f"@hookimpl\ndef llms_candidates({arguments}):\n{lines}"
+        source = f"from llms_core import RequestError\nheard = []\n{hook}"
         providers = {name: provider(upstream) for name in ("first", "second", "third")}
         return asking(served({"providers": providers}, NO_RETRIES + plugin(source) + toml))
 
@@ -64,13 +68,20 @@ def served_by(client: Asking, **members: object) -> str:
     return answer.headers["x-llms-provider"]
 
 
-@pytest.mark.parametrize("arguments", ["candidates", "candidates, caller", "operation, candidates, request"])
-def test_a_plugin_reorders_candidates_with_the_arguments_that_it_needs(ask: Ask, arguments: str) -> None:
+@pytest.mark.parametrize(
+    "arguments", ["candidates", "candidates, caller", "operation, candidates, request"]
+)
+def test_a_plugin_reorders_candidates_with_the_arguments_that_it_needs(
+    ask: Ask, arguments: str
+) -> None:
     assert served_by(ask("return candidates[::-1]", arguments)) == "third"
 
 
 def test_a_plugin_removes_candidates(ask: Ask) -> None:
-    assert served_by(ask("return (each for each in candidates if each.provider_id != 'first')")) == "second"
+    assert (
+        served_by(ask("return (each for each in candidates if each.provider_id != 'first')"))
+        == "second"
+    )
 
 
 def test_none_leaves_the_candidates_unchanged(ask: Ask) -> None:
@@ -104,22 +115,35 @@ def test_an_anonymous_caller_is_none(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_plugin_refuses_in_its_own_words(ask: Ask, upstream: ScriptedUpstream, stream: bool) -> None:
-    client = ask("raise RequestError('Not on Sundays', status=402, type='billing_error', code='sunday')")
+def test_a_plugin_refuses_in_its_own_words(
+    ask: Ask, upstream: ScriptedUpstream, stream: bool
+) -> None:
+    client = ask(
+        "raise RequestError('Not on Sundays', status=402, type='billing_error', code='sunday')"
+    )
     refused = client.chat(stream=stream)
     assert refused.status_code == 402
-    assert error_of(refused) == {"message": "Not on Sundays", "type": "billing_error", "code": "sunday", "param": None}
+    assert error_of(refused) == {
+        "message": "Not on Sundays",
+        "type": "billing_error",
+        "code": "sunday",
+        "param": None,
+    }
     assert not upstream.requests
 
 
-@pytest.mark.parametrize(("path", "body"), [MESSAGES, RESPONSES, GEMINI], ids=["messages", "responses", "gemini"])
+@pytest.mark.parametrize(
+    ("path", "body"), [MESSAGES, RESPONSES, GEMINI], ids=["messages", "responses", "gemini"]
+)
 def test_a_plugin_refuses_in_the_clients_dialect(ask: Ask, path: str, body: object) -> None:
     refused = ask("raise RequestError('Not on Sundays', status=403)").post(body, path)
     assert (refused.status_code, refused.json()["error"]["message"]) == (403, "Not on Sundays")
 
 
 @pytest.mark.parametrize("toml", ["", OPEN], ids=["closed", "open"])
-def test_a_plugin_that_removes_every_candidate_refuses(ask: Ask, upstream: ScriptedUpstream, toml: str) -> None:
+def test_a_plugin_that_removes_every_candidate_refuses(
+    ask: Ask, upstream: ScriptedUpstream, toml: str
+) -> None:
     """That is no failure, so that it does not depend on `fail`."""
     refused = ask("return []", toml=toml).chat()
     assert refused.status_code == 403
@@ -134,15 +158,25 @@ def test_a_refused_count_of_tokens_is_not_estimated(
     asking: Callable[[Gateway], Asking],
     plugin: Callable[[str], str],
 ) -> None:
-    block = {"type": "anthropic", "base_url": upstream.base_url, "api_key": "sk-marked-1", "models": ["m"]}
+    block = {
+        "type": "anthropic",
+        "base_url": upstream.base_url,
+        "api_key": "sk-marked-1",
+        "models": ["m"],
+    }
     toml = plugin("@hookimpl\ndef llms_candidates(): return []\n")
     body = {"model": "m", "messages": HELLO}
-    refused = asking(served({"providers": {"first": block}}, toml)).post(body, "/v1/messages/count_tokens")
+    refused = asking(served({"providers": {"first": block}}, toml)).post(
+        body, "/v1/messages/count_tokens"
+    )
     assert refused.status_code == 403
 
 
 JUNK = {
-    "a name": ("return ['first']", "returned a str among the candidates; return those of the argument `candidates`"),
+    "a name": (
+        "return ['first']",
+        "returned a str among the candidates; return those of the argument `candidates`",
+    ),
     "a text": ("return 'first'", "returned a str among the candidates"),
     "a number": ("return 3", "returned a int instead of a list of candidates, or None"),
     "one twice": ("return [candidates[0], candidates[0]]", "returned a candidate of 'first' twice"),
@@ -162,13 +196,18 @@ JUNK = {
 
 @pytest.mark.parametrize(("body", "reason"), JUNK.values(), ids=JUNK)
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-def test_a_plugin_that_fails_refuses_the_request(ask: Ask, upstream: ScriptedUpstream, body: str, reason: str) -> None:
+def test_a_plugin_that_fails_refuses_the_request(
+    ask: Ask, upstream: ScriptedUpstream, body: str, reason: str
+) -> None:
     """The client learns which plugin failed, and only the log has what it raised."""
     client = ask(body)
     refused = client.chat()
     assert refused.status_code == 500
     assert error_of(refused)["code"] == "plugin_failed"
-    assert error_of(refused)["message"] == "The plugin 'of_test' failed; the gateway's log has the details"
+    assert (
+        error_of(refused)["message"]
+        == "The plugin 'of_test' failed; the gateway's log has the details"
+    )
     assert not upstream.requests
     log = client.gateway.log()
     assert "of_test.py: llms_candidates failed" in log
@@ -191,9 +230,17 @@ request.stop.append("more")
 
 
 def _anthropic(seen: Seen) -> Reply:
-    message = {"id": "msg", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+    message = {
+        "id": "msg",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": "end_turn",
+    }
     content = [{"type": "text", "text": "Hi"}]
-    return json_body({**message, "content": content, "usage": {"input_tokens": 1, "output_tokens": 1}})
+    return json_body(
+        {**message, "content": content, "usage": {"input_tokens": 1, "output_tokens": 1}}
+    )
 
 
 @pytest.mark.parametrize("kind", ["openai-compatible", "anthropic"])

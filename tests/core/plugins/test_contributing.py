@@ -89,7 +89,11 @@ def providers(client: Asking) -> Any:
 def llms(client: Asking, *arguments: str) -> str:
     gateway = client.gateway
     files = ["--config", str(gateway.config_path), "--plugins", str(gateway.plugins_path)]
-    return CliRunner().invoke(main, [*files, *arguments], prog_name="llms", catch_exceptions=False).output
+    return (
+        CliRunner()
+        .invoke(main, [*files, *arguments], prog_name="llms", catch_exceptions=False)
+        .output
+    )
 
 
 def test_a_contributed_provider_comes_after_the_files(start: Start, block: Any) -> None:
@@ -108,7 +112,10 @@ def test_commands_show_contributed_providers(start: Start, block: Any) -> None:
 
 
 def test_without_an_llms_json_they_are_there_as_well(start: Start, block: Any) -> None:
-    assert start({"mine": block("more")}, config=None).chat(model="more").headers["x-llms-provider"] == "mine"
+    assert (
+        start({"mine": block("more")}, config=None).chat(model="more").headers["x-llms-provider"]
+        == "mine"
+    )
 
 
 def test_a_block_may_have_secrets_and_references(
@@ -126,7 +133,11 @@ def llms_config():
             "three": BLOCK | {"api_key": "$vault:three", "models": ["three"]}}
 """.replace("BLOCK", repr(block()))
     client = start(source=source)
-    for model, key in {"one": "sk-marked-one", "two": "sk-marked-mine", "three": "sk-marked-vault"}.items():
+    for model, key in {
+        "one": "sk-marked-one",
+        "two": "sk-marked-mine",
+        "three": "sk-marked-vault",
+    }.items():
         assert client.chat(model=model).status_code == 200
         assert upstream.requests[-1].headers["authorization"] == f"Bearer {key}"
 
@@ -138,7 +149,12 @@ from llms_core.provider import ProviderSpec
 @hookimpl
 def llms_providers(): return [ProviderSpec(name="own", title="Own", adapter=OpenAICompatible)]
 """
-    assert start({"mine": block("more", type="own")}, source).chat(model="more").headers["x-llms-provider"] == "mine"
+    assert (
+        start({"mine": block("more", type="own")}, source)
+        .chat(model="more")
+        .headers["x-llms-provider"]
+        == "mine"
+    )
 
 
 def test_a_name_of_the_file_is_the_files(start: Start, block: Any) -> None:
@@ -147,25 +163,38 @@ def test_a_name_of_the_file_is_the_files(start: Start, block: Any) -> None:
     assert client.chat(model="more").headers["x-llms-provider"] == "mine"
     expected = "llms_config: the provider 'file' is left out: "
     assert any(
-        expected in line and "llms.json has one of this name" in line for line in client.gateway.log().split("\n")
+        expected in line and "llms.json has one of this name" in line
+        for line in client.gateway.log().split("\n")
     )
     assert expected in llms(client, "config", "check")
 
 
-def test_the_first_of_two_plugins_keeps_a_name(start: Start, block: Any, install: Callable[..., None]) -> None:
+def test_the_first_of_two_plugins_keeps_a_name(
+    start: Start, block: Any, install: Callable[..., None]
+) -> None:
     install("another", f"@hookimpl\ndef llms_config(): return {{'mine': {block('first')!r}}}\n")
     client = start({"mine": block("second")})
     assert models(client) == ["m", "first"]
-    assert "the provider 'mine' is left out: plugin 'another' of another-llms 1.0 has one of this name" in (
-        client.gateway.log()
+    assert (
+        "the provider 'mine' is left out: plugin 'another' of another-llms 1.0 has one of this name"
+        in (client.gateway.log())
     )
 
 
 WRONG = {
-    "a wrong URL": ({"base_url": "nowhere"}, "llms_config: providers.bad.base_url: not an http(s) URL"),
-    "an unknown type": ({"type": "opnai-compatible"}, "providers.bad.type: unknown type 'opnai-compatible'"),
+    "a wrong URL": (
+        {"base_url": "nowhere"},
+        "llms_config: providers.bad.base_url: not an http(s) URL",
+    ),
+    "an unknown type": (
+        {"type": "opnai-compatible"},
+        "providers.bad.type: unknown type 'opnai-compatible'",
+    ),
     "a wrong type of a member": ({"models": 5}, "llms_config: providers.bad.models: Expected"),
-    "no JSON": ({"models": {1, object}}, "llms_config: providers.bad: the block cannot be written as JSON: "),
+    "no JSON": (
+        {"models": {1, object}},
+        "llms_config: providers.bad: the block cannot be written as JSON: ",
+    ),
 }
 
 
@@ -204,7 +233,10 @@ FAILURES = {
     "nothing": ("pass", "it returned None instead of a mapping of providers"),
     "a number as a name": ("return {1: {}}", "the name 1 of a provider is a int instead of a str"),
     "a coroutine": ("async def later(): ...\n    return later()", "the hook returned a coroutine"),
-    "no end": ("import threading; threading.Event().wait()", "it took more than 0.1 s ([plugins] timeout)"),
+    "no end": (
+        "import threading; threading.Event().wait()",
+        "it took more than 0.1 s ([plugins] timeout)",
+    ),
 }
 
 
@@ -261,7 +293,9 @@ def test_the_providers_of_before_stay_if_the_plugin_fails_later(start: Start, bl
     assert client.chat(model="more").headers["x-llms-provider"] == "mine"
 
 
-def test_a_plugin_that_failed_is_asked_again(start: Start, block: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_that_failed_is_asked_again(
+    start: Start, block: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(contributing, "RETRY", 0.01)
     client = start(source=SOURCE.replace("return dict(kept)", "return dict(kept or [][0])"))
     of_test().kept["mine"] = block("more")
@@ -269,8 +303,12 @@ def test_a_plugin_that_failed_is_asked_again(start: Start, block: Any, monkeypat
     assert client.get("/ready").json()["plugins"]["of_test"]["reason"] == ""
 
 
-def test_secrets_are_not_looked_up_again_for_a_change_of_providers(start: Start, block: Any) -> None:
-    hook = "@hookimpl\ndef llms_secrets(reference):\n    asked.append(reference)\n    return 'sk-x'\n"
+def test_secrets_are_not_looked_up_again_for_a_change_of_providers(
+    start: Start, block: Any
+) -> None:
+    hook = (
+        "@hookimpl\ndef llms_secrets(reference):\n    asked.append(reference)\n    return 'sk-x'\n"
+    )
     source = f"{SOURCE}\nasked = []\n{hook}"
     client = start({"mine": block("more", api_key="$vault:a")}, source)
     of_test().kept["other"] = block("other", api_key="$vault:b")
@@ -281,7 +319,9 @@ def test_secrets_are_not_looked_up_again_for_a_change_of_providers(start: Start,
 
 def test_requests_are_served_while_the_plugin_waits(start: Start) -> None:
     waiting, go = threading.Event(), threading.Event()
-    source = SOURCE.replace("    return", "    if len(heard) > 1: waiting.set(); go.wait(10)\n    return")
+    source = SOURCE.replace(
+        "    return", "    if len(heard) > 1: waiting.set(); go.wait(10)\n    return"
+    )
     client = start(source=source)
     of_test().waiting = waiting
     of_test().go = go

@@ -82,10 +82,16 @@ def test_every_key() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ("developr = true", r"types\.mine\.rules: unknown key 'developr' \(did you mean 'developer'\?"),
+        (
+            "developr = true",
+            r"types\.mine\.rules: unknown key 'developr' \(did you mean 'developer'\?",
+        ),
         ('developer = "yes"', r"types\.mine\.rules: Expected `bool`, got `str`"),
         ('tool_call_id = "["', r"types\.mine\.rules: unterminated character set"),
-        ('tool_call_id = "call_.+"', r"types\.mine\.rules\.tool_call_id: must match hexadecimal digits"),
+        (
+            'tool_call_id = "call_.+"',
+            r"types\.mine\.rules\.tool_call_id: must match hexadecimal digits",
+        ),
     ],
 )
 def test_invalid_rules_are_rejected(rules: str, message: str) -> None:
@@ -108,13 +114,19 @@ def test_a_key_variable_makes_a_key_required() -> None:
 
 
 def test_a_type_extends_a_declared_type() -> None:
-    found = types('[types.a]\nbase_url = "https://a.example"\n[types.b]\nextends = "a"\nheaders = { a = "b" }')
+    found = types(
+        '[types.a]\nbase_url = "https://a.example"\n[types.b]\nextends = "a"\nheaders = { a = "b" }'
+    )
     assert found["b"].base_url == "https://a.example"
 
 
 def test_headers_are_sent_unless_a_block_overrides_them() -> None:
-    spec = types('[types.mine]\nbase_url = "https://a.example"\nheaders = { X-Team = "blue", X-Site = "1" }')["mine"]
-    adapter = spec.adapter(spec, ProviderSettings(id="mine", api_key=Secret("key"), headers={"x-team": "red"}))
+    spec = types(
+        '[types.mine]\nbase_url = "https://a.example"\nheaders = { X-Team = "blue", X-Site = "1" }'
+    )["mine"]
+    adapter = spec.adapter(
+        spec, ProviderSettings(id="mine", api_key=Secret("key"), headers={"x-team": "red"})
+    )
     body = decode(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')
     call = ChatCall(body=body, upstream_model="m", client_model="m", id="1", created=1)
     sent = adapter.request(call)
@@ -129,12 +141,24 @@ def test_headers_are_sent_unless_a_block_overrides_them() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('base_ur = "x"', "plugins.toml: types.mine: unknown key 'base_ur' (did you mean 'base_url'?)"),
+        (
+            'base_ur = "x"',
+            "plugins.toml: types.mine: unknown key 'base_ur' (did you mean 'base_url'?)",
+        ),
         ("zzz = 1", "plugins.toml: types.mine: unknown key 'zzz' (known keys: aliases, base_url, "),
-        ('extends = "acne"', "types.mine.extends: unknown provider type 'acne' (did you mean 'acme'?)"),
+        (
+            'extends = "acne"',
+            "types.mine.extends: unknown provider type 'acne' (did you mean 'acme'?)",
+        ),
         ('base_url = "api.example"', "plugins.toml: types.mine.base_url: Expected `str` matching"),
-        ("key_env = 3", "plugins.toml: types.mine.key_env: Expected `str | array | null`, got `int`"),
-        ("capabilities.tool = true", "types.mine.capabilities: unknown key 'tool' (did you mean 'tools'?)"),
+        (
+            "key_env = 3",
+            "plugins.toml: types.mine.key_env: Expected `str | array | null`, got `int`",
+        ),
+        (
+            "capabilities.tool = true",
+            "types.mine.capabilities: unknown key 'tool' (did you mean 'tools'?)",
+        ),
         ('capabilities.tools = "yes"', "types.mine.capabilities.tools: Expected `bool`, got `str`"),
     ],
 )

@@ -31,7 +31,11 @@ def llms_providers():
 
 
 def report(host: PluginHost, name: str, distribution: str = "") -> PluginReport:
-    found = [each for each in host.reports if each.name == name and distribution in ("", each.distribution)]
+    found = [
+        each
+        for each in host.reports
+        if each.name == name and distribution in ("", each.distribution)
+    ]
     assert len(found) == 1, host.reports
     return found[0]
 
@@ -78,27 +82,57 @@ def test_the_import_is_timed(install: Install) -> None:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        (
+            "import no_such_module_anywhere",
+            "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+        ),
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("class Panic(BaseException): pass\nraise Panic('rust')", "Panic: rust"),
-        ("@hookimpl\ndef llms_provider(): return []", "bad_llms.py:2); did you mean llms_providers?"),
-        ("def llms_providers(): return []", "bad_llms.py:2) is not marked as a hook: add @hookimpl above it"),
+        (
+            "@hookimpl\ndef llms_provider(): return []",
+            "bad_llms.py:2); did you mean llms_providers?",
+        ),
+        (
+            "def llms_providers(): return []",
+            "bad_llms.py:2) is not marked as a hook: add @hookimpl above it",
+        ),
         ("@hookimpl\ndef llms_candidates(request, candidate): ...", "'candidate'"),
-        ("@hookimpl\nasync def llms_providers(): return []", "bad_llms.py:2) is async; hooks must be synchronous"),
+        (
+            "@hookimpl\nasync def llms_providers(): return []",
+            "bad_llms.py:2) is async; hooks must be synchronous",
+        ),
         ("@hookimpl\nasync def llms_lifespan(): yield", "@asynccontextmanager"),
         ("@hookimpl(wrapper=True)\ndef llms_providers():\n    return (yield)", "hook wrapper"),
-        ("@hookimpl\ndef llms_providers(): raise OSError('no disk')", "llms_providers raised OSError: no disk"),
+        (
+            "@hookimpl\ndef llms_providers(): raise OSError('no disk')",
+            "llms_providers raised OSError: no disk",
+        ),
         ("@hookimpl\ndef llms_providers(): raise SystemExit", "llms_providers raised SystemExit"),
-        ("@hookimpl\ndef llms_providers():\n    yield 1 / 0", "llms_providers raised ZeroDivisionError"),
+        (
+            "@hookimpl\ndef llms_providers():\n    yield 1 / 0",
+            "llms_providers raised ZeroDivisionError",
+        ),
         (
             "@hookimpl\ndef llms_providers(): return None",
             "llms_providers returned None instead of a list of ProviderSpecs: is there a `return`?",
         ),
-        ("@hookimpl\ndef llms_providers(): return ['acme']", "llms_providers returned a str instead of a ProviderSpec"),
-        ("async def f(): ...\n@hookimpl\ndef llms_providers(): return f()", "the hook returned a coroutine"),
-        (GOOD.replace('("Acme-AI",)', '"Acme-AI"'), "provider 'acme': `aliases` must be a collection of strings"),
-        (GOOD.replace("adapter=OpenAICompatible", "adapter=None"), "provider 'acme': `adapter` must be callable"),
+        (
+            "@hookimpl\ndef llms_providers(): return ['acme']",
+            "llms_providers returned a str instead of a ProviderSpec",
+        ),
+        (
+            "async def f(): ...\n@hookimpl\ndef llms_providers(): return f()",
+            "the hook returned a coroutine",
+        ),
+        (
+            GOOD.replace('("Acme-AI",)', '"Acme-AI"'),
+            "provider 'acme': `aliases` must be a collection of strings",
+        ),
+        (
+            GOOD.replace("adapter=OpenAICompatible", "adapter=None"),
+            "provider 'acme': `adapter` must be callable",
+        ),
     ],
 )
 def test_a_plugin_that_fails_is_quarantined(install: Install, source: str, reason: str) -> None:
@@ -127,7 +161,10 @@ def test_the_second_of_two_plugins_with_one_name_is_quarantined(install: Install
     assert report(host, "acme", "a-llms").state == "ok"
     second = report(host, "acme", "b-llms")
     assert second.state == "quarantined"
-    assert "plugin 'acme' of a-llms 1.0 is used, and plugin 'acme' of b-llms 1.0 is not" in second.reason
+    assert (
+        "plugin 'acme' of a-llms 1.0 is used, and plugin 'acme' of b-llms 1.0 is not"
+        in second.reason
+    )
     assert "b_llms" not in sys.modules
 
 
@@ -140,7 +177,9 @@ def test_the_second_of_two_specs_with_one_name_is_ignored(install: Install) -> N
     second = report(host, "second")
     assert (second.state, second.provides) == ("ok", ())
     owner = "plugin 'first' of first-llms 1.0"
-    assert second.reason == f"provider 'ACME' is ignored, because {owner} already provides that name"
+    assert (
+        second.reason == f"provider 'ACME' is ignored, because {owner} already provides that name"
+    )
 
 
 def test_a_spec_is_registered_without_an_alias_that_is_taken(install: Install) -> None:
@@ -164,7 +203,10 @@ def test_a_plugin_for_a_newer_core_is_not_imported(install: Install) -> None:
     install("bad", "raise AssertionError", requires=["llms-core (>=2,<3)"])
     install("good", GOOD, requires=["llms-core>=0.1,<0.2", "msgspec>=99"])
     host = load_enabled_plugins(Plugins())
-    assert "bad-llms requires llms-core >=2,<3, but this is llms-core 0.1" in report(host, "bad").reason
+    assert (
+        "bad-llms requires llms-core >=2,<3, but this is llms-core 0.1"
+        in report(host, "bad").reason
+    )
     assert report(host, "good").state == "ok"
 
 
@@ -201,7 +243,9 @@ def test_disabled_by_name_or_distribution(install: Install, name: str) -> None:
 def test_a_disabled_plugin_leaves_its_name_free(install: Install) -> None:
     install("acme", "raise AssertionError", distribution="a-llms", module="a_llms")
     install("acme", GOOD, distribution="b-llms", module="b_llms")
-    assert report(load_enabled_plugins(Plugins(disabled=("a-llms",))), "acme", "b-llms").state == "ok"
+    assert (
+        report(load_enabled_plugins(Plugins(disabled=("a-llms",))), "acme", "b-llms").state == "ok"
+    )
 
 
 def test_a_plugin_that_is_not_allowed_is_listed_but_not_imported(install: Install) -> None:
@@ -248,7 +292,8 @@ def test_a_plugin_in_one_file(install: Install, tmp_path: Path) -> None:
 def test_a_missing_or_broken_file_is_quarantined(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1 / 0")
     host = load_enabled_plugins(
-        Plugins(load=("gone.py", "broken.py", "no.such.module")), path=str(tmp_path / "plugins.toml")
+        Plugins(load=("gone.py", "broken.py", "no.such.module")),
+        path=str(tmp_path / "plugins.toml"),
     )
     assert "no such Python file" in report(host, "gone").reason
     assert "ZeroDivisionError" in report(host, "broken").reason
@@ -256,12 +301,19 @@ def test_a_missing_or_broken_file_is_quarantined(tmp_path: Path) -> None:
     assert "llms_plugin_broken" not in sys.modules
 
 
-def test_a_pin_may_contain_the_hash_of_the_installed_files(install: Install, tmp_path: Path) -> None:
+def test_a_pin_may_contain_the_hash_of_the_installed_files(
+    install: Install, tmp_path: Path
+) -> None:
     """`[plugins] pins`: a distribution whose files have changed is not imported."""
     install("acme", "raise SystemExit('imported')")
-    (tmp_path / "acme_llms-1.0.dist-info" / "RECORD").write_text("acme_llms.py,,\nacme_llms-1.0.dist-info/METADATA,,\n")
+    (tmp_path / "acme_llms-1.0.dist-info" / "RECORD").write_text(
+        "acme_llms.py,,\nacme_llms-1.0.dist-info/METADATA,,\n"
+    )
     good = digest(distribution("acme-llms"))
-    assert "imported" in only(load_enabled_plugins(Plugins(pins={"acme-llms": f"==1.0 {good}"}))).reason
+    assert (
+        "imported"
+        in only(load_enabled_plugins(Plugins(pins={"acme-llms": f"==1.0 {good}"}))).reason
+    )
     (tmp_path / "acme_llms.py").write_text("raise SystemExit('changed')")
     report = only(load_enabled_plugins(Plugins(pins={"acme-llms": f"==1.0 {good}"})))
     assert report.state == "quarantined"
@@ -287,10 +339,15 @@ def guards(plugins: Plugins | None = None) -> bool:
 
 @pytest.mark.parametrize(
     "plugins",
-    [Plugins(pins={"doorman-llms": "==2.0"}), Plugins(pins={"doorman": f"==1.0 sha256:{'0' * 64}"})],
+    [
+        Plugins(pins={"doorman-llms": "==2.0"}),
+        Plugins(pins={"doorman": f"==1.0 sha256:{'0' * 64}"}),
+    ],
     ids=["version", "hash"],
 )
-def test_a_pin_that_does_not_match_may_keep_out_a_plugin_that_authenticates(install: Install, plugins: Plugins) -> None:
+def test_a_pin_that_does_not_match_may_keep_out_a_plugin_that_authenticates(
+    install: Install, plugins: Plugins
+) -> None:
     install("doorman", GUARD)
     assert guards(plugins)
     assert not guards()
@@ -301,12 +358,16 @@ def test_so_may_a_range_of_versions(install: Install) -> None:
     assert guards()
 
 
-def test_so_may_an_import_that_fails_somewhere_in_its_package(install: Install, tmp_path: Path) -> None:
+def test_so_may_an_import_that_fails_somewhere_in_its_package(
+    install: Install, tmp_path: Path
+) -> None:
     package = tmp_path / "acme_guard"
     package.mkdir()
     (package / "__init__.py").write_text("import gone\n")
     (package / "plugin.py").write_text("from acme_guard.check import hook\n")
-    (package / "check.py").write_text("from llms_core import hookimpl\n@hookimpl(specname='llms_authenticate')\n...\n")
+    (package / "check.py").write_text(
+        "from llms_core import hookimpl\n@hookimpl(specname='llms_authenticate')\n...\n"
+    )
     install("doorman", "", entry_points={"doorman": "acme_guard.plugin"})
     assert guards()
 
@@ -314,7 +375,11 @@ def test_so_may_an_import_that_fails_somewhere_in_its_package(install: Install, 
 def test_so_may_the_second_of_two_plugins_with_one_name(install: Install) -> None:
     install("doorman", "", distribution="a-llms", module="a_llms")
     install("doorman", GUARD, distribution="b-llms", module="b_llms")
-    found = {each.distribution: each for each in load_enabled_plugins(Plugins()).reports if each.name == "doorman"}
+    found = {
+        each.distribution: each
+        for each in load_enabled_plugins(Plugins()).reports
+        if each.name == "doorman"
+    }
     assert not found["a-llms"].may_authenticate
     assert found["b-llms"].may_authenticate
 
@@ -337,15 +402,23 @@ def test_a_plugin_that_is_left_out_on_purpose_does_not(install: Install) -> None
 
 
 def test_nothing_of_it_is_imported_to_find_out(install: Install) -> None:
-    install("doorman", f"import sys\nsys.modules['guard_ran'] = sys\n{GUARD}", requires=["llms-core>=7.5"])
+    install(
+        "doorman",
+        f"import sys\nsys.modules['guard_ran'] = sys\n{GUARD}",
+        requires=["llms-core>=7.5"],
+    )
     assert guards()
     assert "guard_ran" not in sys.modules
 
 
 def test_what_an_untrusted_file_names_is_not_run(tmp_path: Path) -> None:
-    (tmp_path / "doorman.py").write_text(f"from llms_core import hookimpl\nraise KeyboardInterrupt\n{GUARD}")
+    (tmp_path / "doorman.py").write_text(
+        f"from llms_core import hookimpl\nraise KeyboardInterrupt\n{GUARD}"
+    )
     path = str(tmp_path / "plugins.toml")
-    found = report(load_enabled_plugins(Plugins(load=("doorman.py",)), path=path, trusted=False), "doorman")
+    found = report(
+        load_enabled_plugins(Plugins(load=("doorman.py",)), path=path, trusted=False), "doorman"
+    )
     assert found.state == "quarantined"
     assert "--plugins ./plugins.toml" in found.reason
     assert found.may_authenticate

@@ -21,14 +21,20 @@ def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     return lambda *options: CliRunner().invoke(main, ["plugins", "doctor", *options])
 
 
-def test_a_plugin_without_problems_has_no_findings(install: Install, examined: Callable[..., Result]) -> None:
-    install("acme", "@hookimpl\ndef llms_providers():\n    return []", requires=["llms-core>=0.1,<0.2"])
+def test_a_plugin_without_problems_has_no_findings(
+    install: Install, examined: Callable[..., Result]
+) -> None:
+    install(
+        "acme", "@hookimpl\ndef llms_providers():\n    return []", requires=["llms-core>=0.1,<0.2"]
+    )
     result = examined()
     assert result.exit_code == 0
     assert [line for line in result.output.splitlines() if "plugin 'acme'" in line] == []
 
 
-def test_a_broken_plugin_is_reported_and_the_exit_code_is_1(install: Install, examined: Callable[..., Result]) -> None:
+def test_a_broken_plugin_is_reported_and_the_exit_code_is_1(
+    install: Install, examined: Callable[..., Result]
+) -> None:
     install("acme", "raise RuntimeError('no')")
     result = examined()
     assert result.exit_code == 1
@@ -45,7 +51,9 @@ def test_a_distribution_without_a_range_on_the_core_is_reported(
     )
 
 
-def test_the_cores_own_plugins_need_no_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cores_own_plugins_need_no_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     output = CliRunner().invoke(main, ["plugins", "doctor"]).output
     assert "guard: import " in output
@@ -69,12 +77,27 @@ def test_a_deprecated_hook_is_reported(
     install("acme", "@hookimpl\ndef llms_routes():\n    return []")
     with pytest.warns(DeprecationWarning, match="use llms_lifespan"):
         result = examined()
-    assert "plugin 'acme' of acme-llms 1.0: llms_routes is deprecated: use llms_lifespan" in result.output
+    assert (
+        "plugin 'acme' of acme-llms 1.0: llms_routes is deprecated: use llms_lifespan"
+        in result.output
+    )
 
 
-def test_two_plugins_with_one_name_are_a_conflict(install: Install, examined: Callable[..., Result]) -> None:
-    install("acme", "@hookimpl\ndef llms_providers():\n    return []", distribution="a-llms", module="a_llms")
-    install("acme", "@hookimpl\ndef llms_providers():\n    return []", distribution="b-llms", module="b_llms")
+def test_two_plugins_with_one_name_are_a_conflict(
+    install: Install, examined: Callable[..., Result]
+) -> None:
+    install(
+        "acme",
+        "@hookimpl\ndef llms_providers():\n    return []",
+        distribution="a-llms",
+        module="a_llms",
+    )
+    install(
+        "acme",
+        "@hookimpl\ndef llms_providers():\n    return []",
+        distribution="b-llms",
+        module="b_llms",
+    )
     result = examined()
     assert result.exit_code == 1
     assert (
@@ -83,6 +106,8 @@ def test_two_plugins_with_one_name_are_a_conflict(install: Install, examined: Ca
     )
 
 
-def test_pins_are_printed_for_plugins_toml(install: Install, examined: Callable[..., Result]) -> None:
+def test_pins_are_printed_for_plugins_toml(
+    install: Install, examined: Callable[..., Result]
+) -> None:
     install("acme", "@hookimpl\ndef llms_providers():\n    return []")
     assert '  acme-llms = "==1.0 sha256:' in examined("--pins").output

@@ -22,9 +22,18 @@ from llms_core.server.gateway import Gateway
 from llms_core.startup import Startup
 
 ATTEMPT = AttemptRecord(
-    request_id="r", provider="p", model="m", upstream_model="u", kind=None, status=200, message="", duration=0.1
+    request_id="r",
+    provider="p",
+    model="m",
+    upstream_model="u",
+    kind=None,
+    status=200,
+    message="",
+    duration=0.1,
 )
-FINISHED = RequestRecord(request_id="r", model="m", status=200, stream=False, duration=0.1, overhead=0.0, attempts=())
+FINISHED = RequestRecord(
+    request_id="r", model="m", status=200, stream=False, duration=0.1, overhead=0.0, attempts=()
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +49,9 @@ def host_of(folder: Path, **plugins: str) -> PluginHost:
     for name, source in plugins.items():
         (folder / f"{name}.py").write_text(f"from llms_core import hookimpl\nheard = []\n{source}")
     load = tuple(f"{name}.py" for name in plugins)
-    host = load_enabled_plugins(Plugins(load=load), path=str(folder / "plugins.toml"), entry_points=lambda group: [])
+    host = load_enabled_plugins(
+        Plugins(load=load), path=str(folder / "plugins.toml"), entry_points=lambda group: []
+    )
     assert [each.reason for each in host.reports if each.state != "ok"] == []
     return host
 
@@ -80,7 +91,10 @@ def test_without_observers_no_record_is_requested() -> None:
 def test_implementations_are_ordered_by_plugin_and_tryfirst_and_trylast(tmp_path: Path) -> None:
     hook = "@hookimpl({})\ndef llms_authenticate(headers): return '{}'\n"
     host = host_of(
-        tmp_path, a=hook.format("trylast=True", "a"), b=hook.format("", "b"), c=hook.format("tryfirst=True", "c")
+        tmp_path,
+        a=hook.format("trylast=True", "a"),
+        b=hook.format("", "b"),
+        c=hook.format("tryfirst=True", "c"),
     )
     asked: list[tuple[str, object]] = [(name, call({})) for name, call in host.authenticators]
     assert asked == [("c", "c"), ("b", "b"), ("a", "a")]
@@ -95,7 +109,9 @@ def test_lifespans_of_failing_plugins_are_skipped(tmp_path: Path) -> None:
         "async def llms_lifespan():\n    heard.append('start')\n    yield\n    heard.append('stop')",
         rubbish="@hookimpl\ndef llms_lifespan(): return 'rubbish'",
     )
-    (lifespan,) = host.lifespans(Gateway(Startup(PluginsToml(), host, LlmsJson(path="", providers=()), ())))
+    (lifespan,) = host.lifespans(
+        Gateway(Startup(PluginsToml(), host, LlmsJson(path="", providers=()), ()))
+    )
 
     async def live() -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -105,7 +121,10 @@ def test_lifespans_of_failing_plugins_are_skipped(tmp_path: Path) -> None:
     asyncio.run(live())
     assert (lifespan[0], heard("good")) == ("good", ["start", "stop"])
     assert "ZeroDivisionError" in problems(host)[0]
-    assert "returned a str instead of an async context manager: put `@asynccontextmanager`" in problems(host)[1]
+    assert (
+        "returned a str instead of an async context manager: put `@asynccontextmanager`"
+        in problems(host)[1]
+    )
 
 
 def test_routes_are_grouped_by_plugin(tmp_path: Path) -> None:
@@ -123,7 +142,11 @@ def test_the_first_default_config_is_used(tmp_path: Path) -> None:
     """llms_default_config: plugins that fail or return None are skipped."""
     hook = "@hookimpl\ndef llms_default_config(): "
     host = host_of(
-        tmp_path, a=hook + "1 / 0", b=hook + "return None", c=hook + "return b'{}'", d=hook + "return b'other'"
+        tmp_path,
+        a=hook + "1 / 0",
+        b=hook + "return None",
+        c=hook + "return b'{}'",
+        d=hook + "return b'other'",
     )
     assert host.default_config() == b"{}"
     assert PluginHost().default_config() is None
@@ -188,7 +211,9 @@ def llms_dialects(): return [msgspec.structs.replace(CHAT_COMPLETIONS, name="own
 
 
 def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
-    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(dialects(PluginsToml()), OPERATIONS)
+    (dialect,) = host_of(tmp_path, own=DIALECT.replace("**{change}", "")).dialects(
+        dialects(PluginsToml()), OPERATIONS
+    )
     assert dialect.paths == ("/own",)
 
 
@@ -203,10 +228,16 @@ def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
             "paths=('/own/{model',)",
             "'own' has a brace that belongs to no parameter",
         ),
-        ("paths=('/own/{a}/{a}',)", "the path /own/{a}/{a} of the dialect 'own' names a parameter twice"),
+        (
+            "paths=('/own/{a}/{a}',)",
+            "the path /own/{a}/{a} of the dialect 'own' names a parameter twice",
+        ),
         ("paths=('/own/{a}{b}',)", "has two parameters with nothing between them"),
         ("paths=('/{model}',)", "the path /{model} of the dialect 'own' begins with a parameter"),
-        ("paths=('/v1/completions',)", "the path /v1/completions of the dialect 'own' is already taken"),
+        (
+            "paths=('/v1/completions',)",
+            "the path /v1/completions of the dialect 'own' is already taken",
+        ),
         ("paths=('/health',)", "is reserved for the server's own routes"),
         ("paths=('/',)", "is reserved for the server's own routes"),
         ("paths=('/v1/models/own',)", "is reserved for the server's own routes"),
@@ -216,7 +247,10 @@ def test_a_valid_dialect_is_accepted(tmp_path: Path) -> None:
         ),
         ("operation=None", "the `operation` of the dialect 'own' must be an Operation"),
         ("routes=('/own/{id}',)", "the `routes` of the dialect 'own' must be Routes"),
-        ("routes=(route('/other/{id}'),)", "the route /other/{id} of the dialect 'own' must be below one of its paths"),
+        (
+            "routes=(route('/other/{id}'),)",
+            "the route /other/{id} of the dialect 'own' must be below one of its paths",
+        ),
         ("decode=None", "`decode` of the dialect 'own' must be callable"),
         ("openapi=None", "the `openapi` of the dialect 'own' must be an OpenApi"),
         (

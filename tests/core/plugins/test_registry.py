@@ -16,7 +16,9 @@ from llms_core.plugins.registry import build
 from llms_core.provider import AdapterHttp, ProviderSettings, ProviderSpec
 from llms_core.secret import Secret
 
-ACME = ProviderSpec(name="acme", adapter=OpenAICompatible, title="Acme", base_url="https://api.acme.example")
+ACME = ProviderSpec(
+    name="acme", adapter=OpenAICompatible, title="Acme", base_url="https://api.acme.example"
+)
 
 
 class Closing(OpenAICompatible):
@@ -34,7 +36,9 @@ CLOSING = ProviderSpec(name="closing", adapter=Closing, title="Closing")
 
 
 def block(spec: ProviderSpec = ACME, key: str = "secret-key", **members: Any) -> Provider:
-    settings = ProviderSettings(id=spec.name, api_key=Secret(key), defaults={"temperature": Raw(b"1")})
+    settings = ProviderSettings(
+        id=spec.name, api_key=Secret(key), defaults={"temperature": Raw(b"1")}
+    )
     return Provider(id=spec.name, spec=spec, settings=settings, **members)
 
 
@@ -46,7 +50,10 @@ def test_adapters_are_created_in_the_order_of_the_file() -> None:
     """SR-071."""
     built = build(PluginHost(), document(block(CLOSING), block(ACME)))
     assert [item.id for item in built.configured] == ["closing", "acme"]
-    assert all(isinstance(item.adapter, OpenAICompatible) and item.disabled is None for item in built.configured)
+    assert all(
+        isinstance(item.adapter, OpenAICompatible) and item.disabled is None
+        for item in built.configured
+    )
     assert built.retired == ()
 
 
@@ -68,7 +75,9 @@ def test_a_factory_that_raises_disables_only_its_own_provider() -> None:
     first, second = build(host, document(block(bad), block())).configured
     assert (first.adapter, first.fault) == (None, True)
     assert first.disabled is not None
-    assert first.disabled.startswith(f"plugin 'bad' of bad-llms 1.0: ValueError: bad key *** ({__file__}:")
+    assert first.disabled.startswith(
+        f"plugin 'bad' of bad-llms 1.0: ValueError: bad key *** ({__file__}:"
+    )
     assert second.disabled is None
 
 
@@ -82,11 +91,14 @@ def test_the_reason_of_a_deliberate_error_is_its_message() -> None:
 
 
 def test_an_object_without_the_adapter_methods_is_rejected() -> None:
-    bad = ProviderSpec(name="bad", adapter=cast("Any", lambda spec, settings: object()), title="Bad")
+    bad = ProviderSpec(
+        name="bad", adapter=cast("Any", lambda spec, settings: object()), title="Bad"
+    )
     (item,) = build(PluginHost(), document(block(bad))).configured
     assert item.disabled is not None
     assert (
-        "the adapter is a object without the methods request, completion, chunks, error, or `generate`" in item.disabled
+        "the adapter is a object without the methods request, completion, chunks, error, or `generate`"
+        in item.disabled
     )
 
 
@@ -132,7 +144,9 @@ def test_a_reload_replaces_an_adapter_whose_key_changed() -> None:
     first = build(PluginHost(), document(block(CLOSING), block()))
     after = document(block(CLOSING, key="another-key"), block(key="another-key"))
     second = build(PluginHost(), after, first.configured)
-    assert [a.adapter is b.adapter for a, b in zip(first.configured, second.configured, strict=True)] == [False, False]
+    assert [
+        a.adapter is b.adapter for a, b in zip(first.configured, second.configured, strict=True)
+    ] == [False, False]
     assert [id(adapter) for adapter in second.retired] == [id(first.configured[0].adapter)]
 
 

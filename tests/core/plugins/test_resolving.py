@@ -43,13 +43,28 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def start(
-    upstream: ScriptedUpstream, served: Serve, asking: Callable[[Gateway], Asking], plugin: Callable[[str], str]
+    upstream: ScriptedUpstream,
+    served: Serve,
+    asking: Callable[[Gateway], Asking],
+    plugin: Callable[[str], str],
 ) -> Start:
     """Starts a gateway with a plugin, a provider `first`, whose block has further members, and a provider `second`."""
 
-    def run(source: str = VAULT, top: dict[str, Any] | None = None, toml: str = "", **members: Any) -> Asking:
-        block = {"type": "openai-compatible", "base_url": upstream.base_url, "models": ["m"], **members}
-        second = {"type": "openai-compatible", "base_url": upstream.base_url, "models": ["m"], "needs_key": False}
+    def run(
+        source: str = VAULT, top: dict[str, Any] | None = None, toml: str = "", **members: Any
+    ) -> Asking:
+        block = {
+            "type": "openai-compatible",
+            "base_url": upstream.base_url,
+            "models": ["m"],
+            **members,
+        }
+        second = {
+            "type": "openai-compatible",
+            "base_url": upstream.base_url,
+            "models": ["m"],
+            "needs_key": False,
+        }
         config = {**(top or {}), "providers": {"first": block, "second": second}}
         return asking(served(config, NO_RETRIES + plugin(source) + toml))
 
@@ -96,12 +111,20 @@ def test_variables_and_secrets_in_one_header(
     monkeypatch.setenv("WHO", "ada")
     monkeypatch.setenv("PASSWORD", "pw")
     source = VAULT.replace("sk-marked-of-vault", "a${WHO}b")
-    start(source, headers={"x-mixed": "${WHO} ${vault:one} $vault:other", "x-variables": "$WHO:${PASSWORD}"}).chat()
+    start(
+        source,
+        headers={"x-mixed": "${WHO} ${vault:one} $vault:other", "x-variables": "$WHO:${PASSWORD}"},
+    ).chat()
     headers = upstream.requests[-1].headers
-    assert (headers["x-mixed"], headers["x-variables"]) == ("ada a${WHO}b sk-marked-other", "ada:pw")
+    assert (headers["x-mixed"], headers["x-variables"]) == (
+        "ada a${WHO}b sk-marked-other",
+        "ada:pw",
+    )
 
 
-def test_a_secret_setting_of_an_adapter_is_resolved(start: Start, upstream: ScriptedUpstream) -> None:
+def test_a_secret_setting_of_an_adapter_is_resolved(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
     source = f"""{VAULT}
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.provider import ProviderSettings, ProviderSpec
@@ -116,15 +139,23 @@ class Adapter(OpenAICompatible):
 def llms_providers():
     return [ProviderSpec(name="own", title="Own", adapter=Adapter, settings=Settings, needs_key=False)]
 """
-    assert start(source, type="own", token="$vault:one").chat().headers["x-llms-provider"] == "first"
+    assert (
+        start(source, type="own", token="$vault:one").chat().headers["x-llms-provider"] == "first"
+    )
 
 
 @pytest.mark.parametrize(
     "members",
-    [{"api_key": "$vault:gone"}, {"api_key": "$vault:gone", "needs_key": False}, {"headers": {"x-a": "$vault:gone"}}],
+    [
+        {"api_key": "$vault:gone"},
+        {"api_key": "$vault:gone", "needs_key": False},
+        {"headers": {"x-a": "$vault:gone"}},
+    ],
     ids=["a key", "a key that is not needed", "a header"],
 )
-def test_an_unresolved_secret_disables_its_provider_alone(start: Start, members: dict[str, Any]) -> None:
+def test_an_unresolved_secret_disables_its_provider_alone(
+    start: Start, members: dict[str, Any]
+) -> None:
     """With file, line, member and the reason, which does not repeat the reference: it could be a key."""
     client = start(**members)
     assert client.chat().headers["x-llms-provider"] == "second"
@@ -149,13 +180,22 @@ def test_without_a_plugin_the_reason_says_what_is_missing(start: Start) -> None:
 FAILURES = {
     "an exception": ("raise KeyError('the vault is sealed')", "KeyError: 'the vault is sealed' ("),
     "an exit": ("raise SystemExit(3)", "SystemExit: 3"),
-    "bytes": ("return b'sk-marked'", "it returned bytes instead of a str, or None for a secret of others"),
-    "nothing": ("return ' '", "it returned an empty secret; return None for one that does not exist"),
+    "bytes": (
+        "return b'sk-marked'",
+        "it returned bytes instead of a str, or None for a secret of others",
+    ),
+    "nothing": (
+        "return ' '",
+        "it returned an empty secret; return None for one that does not exist",
+    ),
     "a coroutine": (
         "async def later(): ...\n    return later()",
         "the hook returned a coroutine; hooks must be synchronous functions",
     ),
-    "no end": ("import threading; threading.Event().wait()", "it took more than 0.1 s ([plugins] timeout)"),
+    "no end": (
+        "import threading; threading.Event().wait()",
+        "it took more than 0.1 s ([plugins] timeout)",
+    ),
 }
 
 
@@ -181,7 +221,9 @@ def test_a_plugin_that_hangs_is_waited_for_once(start: Start) -> None:
     assert vault().heard == [1]
 
 
-def test_the_next_plugin_is_asked_for_what_one_does_not_know(start: Start, install: Callable[..., None]) -> None:
+def test_the_next_plugin_is_asked_for_what_one_does_not_know(
+    start: Start, install: Callable[..., None]
+) -> None:
     install("first", "@hookimpl\ndef llms_secrets(reference): return None\n")
     install("failing", "@hookimpl\ndef llms_secrets(reference): 1 / 0\n")
     assert start(api_key="$vault:one").chat().headers["x-llms-provider"] == "first"
@@ -207,7 +249,9 @@ def test_a_reload_uses_the_new_value(start: Start, upstream: ScriptedUpstream) -
 def test_at_a_reload_the_value_of_before_is_used_on_if_the_plugin_fails(
     start: Start, upstream: ScriptedUpstream
 ) -> None:
-    source = VAULT.replace("heard.append(reference)", "heard.append(reference)\n    if len(heard) > 1: 1 / 0")
+    source = VAULT.replace(
+        "heard.append(reference)", "heard.append(reference)\n    if len(heard) > 1: 1 / 0"
+    )
     client = start(source, api_key="$vault:one")
     touch(client)
     assert client.chat().headers["x-llms-provider"] == "first"
@@ -249,9 +293,21 @@ def test_a_secret_is_shown_nowhere(start: Start, upstream: ScriptedUpstream) -> 
     client = start(api_key="$vault:one")
     upstream.default = error(400, "no good with sk-marked-of-vault")
     assert client.chat().json()["error"]["message"] == "no good with ***"
-    files = ["--config", str(client.gateway.config_path), "--plugins", str(client.gateway.plugins_path)]
-    for command in (["ls", "--json"], ["route", "m", "--json"], ["config", "check"], ["plugins", "doctor"]):
-        shown = CliRunner().invoke(main, [*files, *command], prog_name="llms", catch_exceptions=False)
+    files = [
+        "--config",
+        str(client.gateway.config_path),
+        "--plugins",
+        str(client.gateway.plugins_path),
+    ]
+    for command in (
+        ["ls", "--json"],
+        ["route", "m", "--json"],
+        ["config", "check"],
+        ["plugins", "doctor"],
+    ):
+        shown = CliRunner().invoke(
+            main, [*files, *command], prog_name="llms", catch_exceptions=False
+        )
         assert "Usage" not in shown.output
         assert "sk-marked" not in shown.output
 
@@ -269,19 +325,26 @@ def llms_configure(settings): got.append(settings.decode(Settings).token.reveal(
 """
 
 
-def test_a_setting_of_another_plugin_is_resolved(start: Start, install: Callable[..., None]) -> None:
+def test_a_setting_of_another_plugin_is_resolved(
+    start: Start, install: Callable[..., None]
+) -> None:
     """Whatever their order: the plugin that keeps secrets is set up first, with settings of its own."""
     install("a-needy", NEEDY, module="needy_llms")
     start(toml='[plugin.a-needy]\ntoken = "$vault:one"\n')
     assert sys.modules["needy_llms"].got == ["sk-marked-of-vault"]
 
 
-def test_an_unresolved_setting_quarantines_its_plugin(start: Start, install: Callable[..., None]) -> None:
+def test_an_unresolved_setting_quarantines_its_plugin(
+    start: Start, install: Callable[..., None]
+) -> None:
     install("needy", NEEDY)
     client = start(toml='[plugin.needy]\ntoken = "$vault:gone"\n')
     found = client.get("/ready").json()["plugins"]["needy"]
     assert found["state"] == "quarantined"
-    assert ": plugin.needy.token: $vault:… is not resolved: it is not known to plugin" in found["reason"]
+    assert (
+        ": plugin.needy.token: $vault:… is not resolved: it is not known to plugin"
+        in found["reason"]
+    )
 
 
 def test_a_header_of_a_declared_type_is_resolved(start: Start, upstream: ScriptedUpstream) -> None:
@@ -311,8 +374,11 @@ def test_the_password_of_a_proxy_is_resolved(start: Start, upstream: ScriptedUps
         ('[upstream]\nproxy = "http://${vault:gone}@localhost:1"\n', "upstream.proxy"),
     ],
 )
-def test_any_other_unresolved_secret_of_plugins_toml_is_an_error(start: Start, table: str, field: str) -> None:
+def test_any_other_unresolved_secret_of_plugins_toml_is_an_error(
+    start: Start, table: str, field: str
+) -> None:
     with pytest.raises(
-        Exception, match=rf"plugins\.toml:\d+: {field}: \$vault:… is not resolved: .*\(set it, or write"
+        Exception,
+        match=rf"plugins\.toml:\d+: {field}: \$vault:… is not resolved: .*\(set it, or write",
     ):
         start(toml=table)

@@ -44,14 +44,18 @@ def settings() -> object:
     return acme_llms.got[0]
 
 
-def test_llms_configure_receives_the_table_before_any_other_hook(install: Callable[..., None], tmp_path: Path) -> None:
+def test_llms_configure_receives_the_table_before_any_other_hook(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
     install("acme", PLUGIN)
     host = load(tmp_path, '[plugin.acme]\nregion = "us"\nretries = 3')
     assert [report.reason for report in host.reports if report.name == "acme"] == [""]
     assert (settings().region, settings().retries) == ("us", 3)  # type: ignore[attr-defined]
 
 
-def test_llms_configure_is_called_even_without_a_table(install: Callable[..., None], tmp_path: Path) -> None:
+def test_llms_configure_is_called_even_without_a_table(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
     install("acme", PLUGIN)
     load(tmp_path, "")
     assert settings().region == "eu"  # type: ignore[attr-defined]
@@ -60,10 +64,19 @@ def test_llms_configure_is_called_even_without_a_table(install: Callable[..., No
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("regio = 'us'", r"plugins\.toml:2: plugin\.acme\.regio: unknown key \(did you mean 'region'\?\)"),
+        (
+            "regio = 'us'",
+            r"plugins\.toml:2: plugin\.acme\.regio: unknown key \(did you mean 'region'\?\)",
+        ),
         ("retries = 'many'", r"plugin\.acme\.retries: Expected `int`, got `str`"),
-        ("token = 'literal'", r"plugin\.acme\.token: write a secret as a reference to an environment variable, \$NAME"),
-        ("token = '$NOT_SET_ANYWHERE'", r"plugin\.acme\.token: the environment variable NOT_SET_ANYWHERE is not set"),
+        (
+            "token = 'literal'",
+            r"plugin\.acme\.token: write a secret as a reference to an environment variable, \$NAME",
+        ),
+        (
+            "token = '$NOT_SET_ANYWHERE'",
+            r"plugin\.acme\.token: the environment variable NOT_SET_ANYWHERE is not set",
+        ),
     ],
 )
 def test_invalid_settings_are_rejected_with_file_and_key(
@@ -89,14 +102,25 @@ def test_a_secret_is_read_from_the_environment_and_hidden_in_reprs(
     assert "sk-marked" not in repr(settings())
 
 
-def test_settings_for_a_plugin_without_settings_are_rejected(install: Callable[..., None], tmp_path: Path) -> None:
+def test_settings_for_a_plugin_without_settings_are_rejected(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
     install("plain", "@hookimpl\ndef llms_providers():\n    return []")
-    (report,) = [report for report in load(tmp_path, "[plugin.plain]\na = 1").reports if report.name == "plain"]
+    (report,) = [
+        report
+        for report in load(tmp_path, "[plugin.plain]\na = 1").reports
+        if report.name == "plain"
+    ]
     assert report.state == "quarantined"
-    assert "plugin.plain: plugin 'plain' of plain-llms 1.0 does not accept settings (remove a)" in report.reason
+    assert (
+        "plugin.plain: plugin 'plain' of plain-llms 1.0 does not accept settings (remove a)"
+        in report.reason
+    )
 
 
-def test_settings_for_a_missing_plugin_are_reported(install: Callable[..., None], tmp_path: Path) -> None:
+def test_settings_for_a_missing_plugin_are_reported(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
     install("acme", PLUGIN)
     host = load(tmp_path, "[plugin.acne]\nregion = 'us'")
     assert host.warnings[0].endswith(
@@ -109,6 +133,8 @@ def test_a_plugin_that_has_switched_itself_off_is_not_missing(tmp_path: Path) ->
     source = "def llms_configure(settings): settings.switch_off('no table')\n"
     (tmp_path / "off.py").write_text(f"from llms_core import hookimpl\n@hookimpl\n{source}")
     plugins = Plugins(load=("off.py",))
-    host = load_enabled_plugins(plugins, path=str(tmp_path / "plugins.toml"), entry_points=lambda group: [])
+    host = load_enabled_plugins(
+        plugins, path=str(tmp_path / "plugins.toml"), entry_points=lambda group: []
+    )
     assert [(report.state, report.reason) for report in host.reports] == [("disabled", "no table")]
     assert host.unused == ""

@@ -50,7 +50,13 @@ class Golden(NamedTuple):
 
 GOLDEN = (
     Golden(
-        OPENAI, "gpt-4o", "2025-06-01", Tokens(input=1000, output=500), "0.0075", "1_000 x 2.5 + 500 x 10", OPENAI_PAGE
+        OPENAI,
+        "gpt-4o",
+        "2025-06-01",
+        Tokens(input=1000, output=500),
+        "0.0075",
+        "1_000 x 2.5 + 500 x 10",
+        OPENAI_PAGE,
     ),
     Golden(
         OPENAI,
@@ -188,12 +194,32 @@ GOLDEN = (
         OPENAI_PAGE,
     ),
     Golden(
-        OPENAI, "text-embedding-3-small", "2025-06-01", Tokens(input=8191), "0.00016382", "8_191 x 0.02", OPENAI_PAGE
+        OPENAI,
+        "text-embedding-3-small",
+        "2025-06-01",
+        Tokens(input=8191),
+        "0.00016382",
+        "8_191 x 0.02",
+        OPENAI_PAGE,
     ),
     Golden(
-        OPENAI, "text-embedding-3-large", "2025-06-01", Tokens(input=8191), "0.00106483", "8_191 x 0.13", OPENAI_PAGE
+        OPENAI,
+        "text-embedding-3-large",
+        "2025-06-01",
+        Tokens(input=8191),
+        "0.00106483",
+        "8_191 x 0.13",
+        OPENAI_PAGE,
     ),
-    Golden(OPENAI, "whisper-1", "2025-06-01", Tokens(seconds=90), "0.009", "1.5 min x 0.006", OPENAI_PAGE),
+    Golden(
+        OPENAI,
+        "whisper-1",
+        "2025-06-01",
+        Tokens(seconds=90),
+        "0.009",
+        "1.5 min x 0.006",
+        OPENAI_PAGE,
+    ),
     Golden(
         OPENAI,
         "gpt-image-1",
@@ -410,7 +436,15 @@ GOLDEN = (
         "4_000 x 0.05 + 1_000 x 0.08",
         GROQ_PAGE,
     ),
-    Golden(GROQ, "whisper-large-v3", "2025-06-01", Tokens(seconds=3600), "0.111", "1 h x 0.111", GROQ_PAGE),
+    Golden(
+        GROQ,
+        "whisper-large-v3",
+        "2025-06-01",
+        Tokens(seconds=3600),
+        "0.111",
+        "1 h x 0.111",
+        GROQ_PAGE,
+    ),
     Golden(
         GROQ,
         "whisper-large-v3-turbo",
@@ -456,7 +490,15 @@ GOLDEN = (
         "4_000 x 2.5 + 1_000 x 10",
         COHERE_PAGE,
     ),
-    Golden(XAI, "grok-3", "2025-06-01", Tokens(input=4000, output=1000), "0.027", "4_000 x 3 + 1_000 x 15", XAI_PAGE),
+    Golden(
+        XAI,
+        "grok-3",
+        "2025-06-01",
+        Tokens(input=4000, output=1000),
+        "0.027",
+        "4_000 x 3 + 1_000 x 15",
+        XAI_PAGE,
+    ),
     Golden(
         XAI,
         "grok-3-mini",
@@ -466,7 +508,15 @@ GOLDEN = (
         "4_000 x 0.3 + 1_000 x 0.5",
         XAI_PAGE,
     ),
-    Golden(XAI, "grok-4", "2025-08-01", Tokens(input=4000, output=1000), "0.027", "4_000 x 3 + 1_000 x 15", XAI_PAGE),
+    Golden(
+        XAI,
+        "grok-4",
+        "2025-08-01",
+        Tokens(input=4000, output=1000),
+        "0.027",
+        "4_000 x 3 + 1_000 x 15",
+        XAI_PAGE,
+    ),
     Golden(
         TOGETHER,
         "meta-llama/Llama-3.3-70B-Instruct-Turbo",
@@ -488,7 +538,9 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("golden", GOLDEN, ids=[f"{golden.model} {golden.cost}" for golden in GOLDEN])
+@pytest.mark.parametrize(
+    "golden", GOLDEN, ids=[f"{golden.model} {golden.cost}" for golden in GOLDEN]
+)
 def test_a_cost_is_the_one_that_was_calculated_by_hand(book: PriceBook, golden: Golden) -> None:
     at = datetime.fromisoformat(f"{golden.day}T12:00:00").replace(tzinfo=UTC).timestamp()
     rates = book.rates(golden.url, "", golden.model, at)

@@ -21,11 +21,24 @@ def list_of(*providers: dict[str, Any]) -> PriceList:
 
 def provider(id: str, *models: dict[str, Any], **members: Any) -> dict[str, Any]:
     url = f"https://api\\.{id}\\.example"
-    return {"id": id, "url": url, "match": None, "fallbacks": [], "sources": [], "models": list(models), **members}
+    return {
+        "id": id,
+        "url": url,
+        "match": None,
+        "fallbacks": [],
+        "sources": [],
+        "models": list(models),
+        **members,
+    }
 
 
 def model(id: str, *prices: dict[str, Any], **members: Any) -> dict[str, Any]:
-    return {"id": id, "match": {"equals": id}, "prices": list(prices) or [{"rates": {"input": 1.0}}], **members}
+    return {
+        "id": id,
+        "match": {"equals": id},
+        "prices": list(prices) or [{"rates": {"input": 1.0}}],
+        **members,
+    }
 
 
 def found(prices: PriceList, url: str, name: str, reference: str) -> str | None:
@@ -42,14 +55,18 @@ def test_the_url_of_the_api_decides_whose_price_it_is() -> None:
 
 
 def test_without_a_url_the_type_of_the_provider_decides() -> None:
-    prices = list_of(provider("one", model("m")), provider("aws", model("m"), match={"contains": "bedrock"}))
+    prices = list_of(
+        provider("one", model("m")), provider("aws", model("m"), match={"contains": "bedrock"})
+    )
     assert found(prices, "", "bedrock", "m") == "aws/m"
     assert found(prices, "", "ONE", "m") == "one/m"
     assert found(prices, "", "three", "m") is None
 
 
 def test_a_provider_of_the_models_of_others_has_their_prices() -> None:
-    prices = list_of(provider("cloud", model("own"), fallbacks=["one"]), provider("one", model("m")))
+    prices = list_of(
+        provider("cloud", model("own"), fallbacks=["one"]), provider("one", model("m"))
+    )
     assert found(prices, "https://api.cloud.example", "", "m") == "cloud/m"
 
 
@@ -75,14 +92,18 @@ def test_a_compact_date_is_understood() -> None:
 
 
 def listing(*prices: dict[str, Any], **members: Any) -> Listing:
-    match = listed.find(list_of(provider("one", model("m", *prices, **members))), "https://api.one.example", "", "m")
+    match = listed.find(
+        list_of(provider("one", model("m", *prices, **members))), "https://api.one.example", "", "m"
+    )
     assert match is not None
     return match
 
 
 def test_the_price_of_the_day_applies() -> None:
     """History: a request keeps the price of its time."""
-    dated = listing({"rates": {"input": 10.0}}, {"rates": {"input": 2.0}, "period": {"start": 100 * DAY}})
+    dated = listing(
+        {"rates": {"input": 10.0}}, {"rates": {"input": 2.0}, "period": {"start": 100 * DAY}}
+    )
     assert dated.rates(100 * DAY - 1).input == 10.0
     assert dated.rates(100 * DAY).input == 2.0
     assert (dated.since(0.0), dated.since(101 * DAY)) == (None, date(1970, 4, 11))

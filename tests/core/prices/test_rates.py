@@ -42,7 +42,9 @@ def test_each_kind_of_token_has_its_rate(tokens: Tokens, millionths: int) -> Non
 
 def test_a_kind_without_a_rate_costs_as_much_as_any_other_token() -> None:
     tokens = Tokens(input=7, cached=2, cache_write=2, audio_input=2, output=5, reasoning=3)
-    assert amount(Rates(input=10.0, output=100.0), tokens) == pytest.approx((7 * 10 + 5 * 100) / 1e6)
+    assert amount(Rates(input=10.0, output=100.0), tokens) == pytest.approx(
+        (7 * 10 + 5 * 100) / 1e6
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,9 @@ def test_an_unknown_rate_makes_an_unknown_cost(rates: Rates, tokens: Tokens) -> 
 def test_images_sound_requests_and_searches() -> None:
     assert amount(Rates(image=0.04), Tokens(images=3)) == pytest.approx(0.12)
     assert amount(Rates(minute=0.006), Tokens(seconds=90.0)) == pytest.approx(0.009)
-    assert amount(Rates(minute=0.006, min_seconds=10.0), Tokens(seconds=1.0)) == pytest.approx(0.001)
+    assert amount(Rates(minute=0.006, min_seconds=10.0), Tokens(seconds=1.0)) == pytest.approx(
+        0.001
+    )
     with_fees = Rates(input=1.0, output=1.0, request=0.005, search=0.01)
     assert amount(with_fees, Tokens(input=1, output=1, searches=2)) == pytest.approx(0.025002)
 
@@ -71,7 +75,9 @@ def test_images_sound_requests_and_searches() -> None:
 def test_the_length_of_the_prompt_decides_the_tier(length: int, rate: int) -> None:
     """All tokens of the request cost that much."""
     tiers = (Tier(above=100, rates=Rates(input=2.0)), Tier(above=1000, rates=Rates(input=3.0)))
-    assert amount(Rates(input=1.0, tiers=tiers), Tokens(input=length)) == pytest.approx(length * rate / 1e6)
+    assert amount(Rates(input=1.0, tiers=tiers), Tokens(input=length)) == pytest.approx(
+        length * rate / 1e6
+    )
 
 
 def test_the_provider_counts_more_than_the_configuration_and_that_more_than_the_list() -> None:

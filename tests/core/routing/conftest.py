@@ -28,7 +28,11 @@ class ReceivedStream:
     """A stream as the client received it: its chunks, whether `[DONE]` came last, and the error if there was one."""
 
     def __init__(self, text: str) -> None:
-        data = [event.removeprefix("data: ") for event in text.split("\n\n") if event.startswith("data: ")]
+        data = [
+            event.removeprefix("data: ")
+            for event in text.split("\n\n")
+            if event.startswith("data: ")
+        ]
         self.done = data.count("[DONE]")
         self.whole = data[-1:] == ["[DONE]"]
         events = [json.loads(item) for item in data if item != "[DONE]"]
@@ -59,11 +63,15 @@ class Chain:
     name, so that one gateway serves a whole table, and no row sees what another did to a circuit.
     """
 
-    def __init__(self, gateway: ThreadGateway, upstreams: list[ScriptedUpstream], client: httpx.Client) -> None:
+    def __init__(
+        self, gateway: ThreadGateway, upstreams: list[ScriptedUpstream], client: httpx.Client
+    ) -> None:
         self.gateway, self.upstreams, self._client = gateway, upstreams, client
 
     def ask(self, model: str = "m", **more: object) -> httpx.Response:
-        return self._client.post(f"{self.gateway.base_url}/chat/completions", content=body(model, **more))
+        return self._client.post(
+            f"{self.gateway.base_url}/chat/completions", content=body(model, **more)
+        )
 
     def stream(self, model: str = "m", **more: object) -> ReceivedStream:
         return ReceivedStream(self.ask(model, stream=True, **more).text)
@@ -80,7 +88,10 @@ class Chain:
         """How many requests each provider got for a row."""
         asked = (row, stream)
         return [
-            sum((seen.json["model"], bool(seen.json.get("stream"))) == asked for seen in upstream.requests)
+            sum(
+                (seen.json["model"], bool(seen.json.get("stream"))) == asked
+                for seen in upstream.requests
+            )
             for upstream in self.upstreams
         ]
 
@@ -94,7 +105,9 @@ class Chain:
 
 
 def body(model: str, **more: object) -> bytes:
-    return json.dumps({"model": model, "messages": [{"role": "user", "content": "Hi"}], **more}).encode()
+    return json.dumps(
+        {"model": model, "messages": [{"role": "user", "content": "Hi"}], **more}
+    ).encode()
 
 
 class MakeChain(Protocol):
@@ -127,7 +140,10 @@ def client() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def chain(
-    upstreams: Callable[[], ScriptedUpstream], provider: ProviderBlock, served: Serve, client: httpx.Client
+    upstreams: Callable[[], ScriptedUpstream],
+    provider: ProviderBlock,
+    served: Serve,
+    client: httpx.Client,
 ) -> MakeChain:
     def make(
         count: int = 2,

@@ -21,7 +21,13 @@ from llms_core.openai_compatible import OpenAICompatible
 from llms_core.operations.chat import CHAT
 from llms_core.operations.table import OPERATIONS
 from llms_core.plugins.host import PluginHost
-from llms_core.provider import ChunkTranslator, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
+from llms_core.provider import (
+    ChunkTranslator,
+    Headers,
+    ProviderSettings,
+    ProviderSpec,
+    UpstreamRequest,
+)
 from llms_core.routing import strategies
 from llms_core.routing.attempt import AttemptObserver
 from llms_core.routing.attempts import Router
@@ -67,7 +73,12 @@ STREAMED = pytest.mark.parametrize("stream", BOTH, ids=["whole", "stream"])
 
 def delta(finish_reason: str | None = None, **members: object) -> dict[str, object]:
     choice = {"index": 0, "delta": members, "finish_reason": finish_reason}
-    frame = {"id": "chatcmpl-first", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "first-m"}
+    frame = {
+        "id": "chatcmpl-first",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": "first-m",
+    }
     return {**frame, "choices": [choice]}
 
 
@@ -102,14 +113,19 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "a redirect": (html(302, headers={"location": "/elsewhere"}), "bad_response;status=302"),
     "200, no completion": (json_body({"hello": "world"}), "bad_response;status=200"),
     "200, no choices": (json_body({"id": "x", "choices": []}), "bad_response;status=200"),
-    "200, an error object": (json_body({"error": {"message": "no", "code": 502}}), "overloaded;status=502"),
+    "200, an error object": (
+        json_body({"error": {"message": "no", "code": 502}}),
+        "overloaded;status=502",
+    ),
     "200, no JSON": (json_text(b"{oops"), "bad_response;status=200"),
     "200, a page": (html(200), "bad_response;status=200"),
     "200, nothing": (json_text(b""), "bad_response;status=200"),
 }
 
 
-def test_a_failure_of_the_first_provider_fails_over_to_the_second(chain: MakeChain, subtests: pytest.Subtests) -> None:
+def test_a_failure_of_the_first_provider_fails_over_to_the_second(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
     """SR-072, SR-076: 200 from the second, one call at the first."""
     both = chain(rows={name: [reply] for name, (reply, _) in FAULTS.items()})
     for fault, stream in product(FAULTS, BOTH):
@@ -177,13 +193,20 @@ ALL_FAIL: dict[str, tuple[Reply, Reply, int]] = {
 }
 
 
-def test_if_all_fail_the_status_depends_on_the_failures(chain: MakeChain, subtests: pytest.Subtests) -> None:
+def test_if_all_fail_the_status_depends_on_the_failures(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
     """SR-064, SR-057: 424, 429, 504 or 502, for a stream too."""
-    both = chain(plugins=ONCE + SHORT, rows={name: replies for name, (*replies, _) in ALL_FAIL.items()})
+    both = chain(
+        plugins=ONCE + SHORT, rows={name: replies for name, (*replies, _) in ALL_FAIL.items()}
+    )
     for case, stream in product(ALL_FAIL, BOTH):
         with subtests.test(case, stream=stream):
             answer = both.ask(case, stream=stream)
-            assert (answer.status_code, both.asked(case, stream=stream)) == (ALL_FAIL[case][-1], [1, 1])
+            assert (answer.status_code, both.asked(case, stream=stream)) == (
+                ALL_FAIL[case][-1],
+                [1, 1],
+            )
 
 
 @STREAMED
@@ -197,7 +220,9 @@ def test_if_all_fail_the_body_is_that_of_the_reference(chain: MakeChain, stream:
         "type": "api_error",
         "code": "provider_error",
     }
-    reset = "The request failed: the provider closed the connection before the response was complete"
+    reset = (
+        "The request failed: the provider closed the connection before the response was complete"
+    )
     assert body["attempts"][0] == {
         "provider": "first",
         "model": "m",
@@ -206,17 +231,28 @@ def test_if_all_fail_the_body_is_that_of_the_reference(chain: MakeChain, stream:
         "message": "Slow down",
     }
     assert body["attempts"][1].pop("message") in (reset, reset.replace("closed", "reset"))
-    assert body["attempts"][1] == {"provider": "second", "model": "m", "kind": "network", "status": None}
+    assert body["attempts"][1] == {
+        "provider": "second",
+        "model": "m",
+        "kind": "network",
+        "status": None,
+    }
     assert body.keys() == {"error", "attempts"}
 
 
 def test_every_attempt_is_explained(chain: MakeChain) -> None:
     """SR-063: retries, and the name of a fallback model."""
-    both = chain(plugins=QUICK + '[routing.fallbacks]\nm = ["small"]\n', second={"models": {"small": "vendor/small"}})
+    both = chain(
+        plugins=QUICK + '[routing.fallbacks]\nm = ["small"]\n',
+        second={"models": {"small": "vendor/small"}},
+    )
     for upstream in both.upstreams:
         upstream.default = BROKEN
     attempts = both.ask().json()["attempts"]
-    assert [(each["provider"], each["model"]) for each in attempts] == [("first", "m"), *[("second", "small")] * 3]
+    assert [(each["provider"], each["model"]) for each in attempts] == [
+        ("first", "m"),
+        *[("second", "small")] * 3,
+    ]
 
 
 def test_what_providers_say_is_bounded_after_keys_are_removed(chain: MakeChain) -> None:
@@ -234,7 +270,10 @@ def test_what_providers_say_is_bounded_after_keys_are_removed(chain: MakeChain) 
 def test_the_message_explains_if_the_user_wants_it(chain: MakeChain, stream: bool) -> None:
     """SR-063: `[server] explain_errors`."""
     both = chain(plugins=ONCE + "[server]\nexplain_errors = true\n")
-    both.upstreams[0].default, both.upstreams[1].default = error(429, "Slow down"), error(401, "Who are you?")
+    both.upstreams[0].default, both.upstreams[1].default = (
+        error(429, "Slow down"),
+        error(401, "Who are you?"),
+    )
     assert both.ask(stream=stream).json()["error"] == {
         "message": "All providers failed for model 'm': first (rate_limit 429): Slow down; "
         "second (auth 401): Who are you?",
@@ -275,7 +314,9 @@ def test_if_all_fail_the_header_lists_the_attempts(chain: MakeChain) -> None:
     three = chain(3)
     for upstream, fault in zip(three.upstreams, (BUSY, Reply(Reset()), html(502)), strict=True):
         upstream.default = fault
-    expected = "first;error=rate_limit;status=429, second;error=network, third;error=overloaded;status=502"
+    expected = (
+        "first;error=rate_limit;status=429, second;error=network, third;error=overloaded;status=502"
+    )
     assert three.ask().headers["x-llms-attempts"] == expected
 
 
@@ -289,7 +330,10 @@ def test_the_smallest_delay_is_passed_on(chain: MakeChain, subtests: pytest.Subt
         "in milliseconds": ({"retry-after-ms": "1500"}, {"retry-after": "20"}, "2"),
         "neither asks": ({}, {}, None),
     }
-    rows = {name: [error(429, headers=each[0]), error(503, headers=each[1])] for name, each in delays.items()}
+    rows = {
+        name: [error(429, headers=each[0]), error(503, headers=each[1])]
+        for name, each in delays.items()
+    }
     both = chain(rows=rows)
     for name, (*_, retry_after) in delays.items():
         with subtests.test(name):
@@ -298,7 +342,9 @@ def test_the_smallest_delay_is_passed_on(chain: MakeChain, subtests: pytest.Subt
 
 # SR-068: invalid requests
 
-TOO_LONG = error(400, "This is too long", type="bad", param="messages", code="context_length_exceeded")
+TOO_LONG = error(
+    400, "This is too long", type="bad", param="messages", code="context_length_exceeded"
+)
 ODD = error(422, "What is this?", type="odd", param="temperature", code="o")
 UNSAFE = error(400, "Not that", type="moderation", param="prompt", code="content_filter")
 
@@ -307,8 +353,15 @@ def test_a_request_that_every_provider_rejects_gets_the_first_error(
     chain: MakeChain, subtests: pytest.Subtests
 ) -> None:
     """SR-068: 400 with the first provider's own message, type, param and code."""
-    both = chain(rows={"400": [TOO_LONG, error(400)], "413": [TOO_LONG, error(413)], "422": [TOO_LONG, ODD]})
-    expected = {"message": "This is too long", "type": "bad", "param": "messages", "code": "context_length_exceeded"}
+    both = chain(
+        rows={"400": [TOO_LONG, error(400)], "413": [TOO_LONG, error(413)], "422": [TOO_LONG, ODD]}
+    )
+    expected = {
+        "message": "This is too long",
+        "type": "bad",
+        "param": "messages",
+        "code": "context_length_exceeded",
+    }
     for second, stream in product(("400", "413", "422"), BOTH):
         with subtests.test(second, stream=stream):
             answer = both.ask(second, stream=stream)
@@ -345,7 +398,12 @@ def test_a_content_policy_refusal_stops_the_chain(chain: MakeChain, stream: bool
     both.upstreams[0].default = UNSAFE
     answer = both.ask(stream=stream)
     assert (answer.status_code, both.calls) == (400, [1, 0])
-    expected = {"message": "Not that", "type": "moderation", "param": "prompt", "code": "content_filter"}
+    expected = {
+        "message": "Not that",
+        "type": "moderation",
+        "param": "prompt",
+        "code": "content_filter",
+    }
     assert answer.json()["error"] == expected
 
 
@@ -360,7 +418,9 @@ def test_the_policy_can_continue_after_a_refusal(chain: MakeChain) -> None:
     """SR-068: `[routing]` allows it."""
     both = chain(plugins=ONCE + '[routing.policy]\ncontent_policy = "next"\n')
     both.upstreams[0].default = UNSAFE
-    assert both.ask().headers["x-llms-attempts"] == "first;error=content_policy;status=400, second;ok"
+    assert (
+        both.ask().headers["x-llms-attempts"] == "first;error=content_policy;status=400, second;ok"
+    )
 
 
 def test_the_policy_can_stop_at_a_failure(chain: MakeChain) -> None:
@@ -374,7 +434,9 @@ def test_the_policy_can_stop_at_a_failure(chain: MakeChain) -> None:
 
 BEFORE: dict[str, Reply] = {
     "closed after the head": Reply(events(b""), Close()),
-    "reset after the head": Reply(Status(200, {"content-type": "text/event-stream"}), Chunk(b":\n\n"), Reset()),
+    "reset after the head": Reply(
+        Status(200, {"content-type": "text/event-stream"}), Chunk(b":\n\n"), Reset()
+    ),
     "only comments": events(b": PROCESSING\n\n", b": PROCESSING\n\n"),
     "closed after the role": Reply(events(ROLE), Close()),
     "reset after the role": Reply(events(ROLE), Reset()),
@@ -400,9 +462,15 @@ def test_a_stream_that_breaks_before_its_first_content_fails_over_to_the_second(
     for fault in BEFORE:
         with subtests.test(fault):
             stream = both.stream(fault)
-            assert (stream.text, stream.finish_reasons, stream.done) == ("Hello from the second", ["stop"], 1)
+            assert (stream.text, stream.finish_reasons, stream.done) == (
+                "Hello from the second",
+                ["stop"],
+                1,
+            )
             assert {chunk["id"] for chunk in stream.chunks} == {"chatcmpl-second"}
-            assert [choice["delta"].get("role") for choice in stream.choices].count("assistant") == 1
+            assert [choice["delta"].get("role") for choice in stream.choices].count(
+                "assistant"
+            ) == 1
             assert both.asked(fault, stream=True) == [1, 1]
 
 
@@ -410,7 +478,9 @@ def test_content_that_is_held_back_does_not_commit_a_stream(chain: MakeChain) ->
     """SR-057: the end of the first choice comes with its content, and the second choice never comes."""
     both = chain()
     together = _event(ROLE) + _event(delta("stop", content="Hello"))
-    both.upstreams[0].default = Reply(Status(200, {"content-type": "text/event-stream"}), Chunk(together), Close())
+    both.upstreams[0].default = Reply(
+        Status(200, {"content-type": "text/event-stream"}), Chunk(together), Close()
+    )
     both.upstreams[1].default = completion("Hello from the second")
     stream = both.stream(n=2)
     assert stream.error is None
@@ -423,8 +493,12 @@ AFTER: dict[str, Reply] = {
     "ended": events(ROLE, delta(content="Hello")),
     "done, and no finish_reason": events(ROLE, delta(content="Hello"), "[DONE]"),
     "cut in an event": Reply(events(ROLE, delta(content="Hello"), HALF), Close()),
-    "an error object": events(ROLE, delta(content="Hello"), {"error": {"message": "overloaded"}}, "[DONE]"),
-    "an error event": events(ROLE, delta(content="Hello"), b'event: error\ndata: {"message": "overloaded"}\n\n'),
+    "an error object": events(
+        ROLE, delta(content="Hello"), {"error": {"message": "overloaded"}}, "[DONE]"
+    ),
+    "an error event": events(
+        ROLE, delta(content="Hello"), b'event: error\ndata: {"message": "overloaded"}\n\n'
+    ),
     "no JSON": events(ROLE, delta(content="Hello"), "<html>", "[DONE]"),
     "broken off, says the provider": events(ROLE, delta(content="Hello"), delta("error"), "[DONE]"),
     "silence": Reply(events(ROLE, delta(content="Hello")), Stall()),
@@ -441,21 +515,35 @@ def test_a_stream_that_breaks_after_its_first_content_ends_in_an_error(
         with subtests.test(fault):
             stream = both.stream(fault)
             assert (stream.text, stream.error is not None) == ("Hello", True)
-            assert (stream.finish_reasons, stream.done, both.asked(fault, stream=True)) == ([], 0, [1, 0])
+            assert (stream.finish_reasons, stream.done, both.asked(fault, stream=True)) == (
+                [],
+                0,
+                [1, 0],
+            )
 
 
 WHOLE = '[routing]\ncommit = "whole"\n[timeouts.provider.first]\nidle = 0.3\n'
 
 
-def test_a_stream_that_is_held_back_can_still_fail_over(chain: MakeChain, subtests: pytest.Subtests) -> None:
+def test_a_stream_that_is_held_back_can_still_fail_over(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
     """SR-058: `[routing] commit = "whole"`, for users who prefer waiting to a truncated answer."""
     good = completion("Hello from the second", id="chatcmpl-second")
-    rows = {name: [reply, good] for name, reply in (BEFORE | AFTER).items() if not name.startswith("silent")}
+    rows = {
+        name: [reply, good]
+        for name, reply in (BEFORE | AFTER).items()
+        if not name.startswith("silent")
+    }
     both = chain(plugins=ONCE + WHOLE, rows=rows)
     for fault in rows:
         with subtests.test(fault):
             stream = both.stream(fault)
-            assert (stream.text, stream.finish_reasons, stream.done) == ("Hello from the second", ["stop"], 1)
+            assert (stream.text, stream.finish_reasons, stream.done) == (
+                "Hello from the second",
+                ["stop"],
+                1,
+            )
             assert {chunk["id"] for chunk in stream.chunks} == {"chatcmpl-second"}
             assert both.asked(fault, stream=True) == [1, 1]
 
@@ -473,7 +561,9 @@ def test_a_stream_that_is_held_back_has_the_size_limit_of_an_answer(chain: MakeC
     """SR-072."""
     plugins = ONCE + '[routing]\ncommit = "whole"\n[upstream]\nmax_answer = 2000\n'
     both = chain(plugins=plugins)
-    both.upstreams[0].default = events(ROLE, *[delta(content="x" * 1000)] * 3, delta("stop"), "[DONE]")
+    both.upstreams[0].default = events(
+        ROLE, *[delta(content="x" * 1000)] * 3, delta("stop"), "[DONE]"
+    )
     both.upstreams[1].default = completion("Hello")
     answer = both.ask(stream=True)
     assert answer.headers["x-llms-attempts"] == "first;error=bad_response, second;ok"
@@ -483,7 +573,12 @@ def test_a_stream_with_tools_that_breaks_is_not_continued_by_another(
     chain: MakeChain, subtests: pytest.Subtests
 ) -> None:
     """SR-058: half a tool call cannot be completed by prose."""
-    part = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"ci'}}
+    part = {
+        "index": 0,
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"ci'},
+    }
     calling = events(ROLE, delta(tool_calls=[part]))
     breaks = {"closed": Reply(calling, Close()), "reset": Reply(calling, Reset()), "ended": calling}
     both = chain(rows={name: [reply] for name, reply in breaks.items()})
@@ -491,7 +586,11 @@ def test_a_stream_with_tools_that_breaks_is_not_continued_by_another(
         with subtests.test(fault):
             stream = both.stream(fault, tools=TOOLS)
             assert stream.error is not None
-            assert (stream.finish_reasons, stream.done, both.asked(fault, stream=True)) == ([], 0, [1, 0])
+            assert (stream.finish_reasons, stream.done, both.asked(fault, stream=True)) == (
+                [],
+                0,
+                [1, 0],
+            )
 
 
 ENGINES = pytest.mark.parametrize("engine", ["native", "httpx"])
@@ -499,7 +598,9 @@ ENGINES = pytest.mark.parametrize("engine", ["native", "httpx"])
 
 @ENGINES
 @pytest.mark.parametrize("fault", ["closed", "reset", "cut in an event"])
-def test_a_broken_stream_is_described_in_our_words(chain: MakeChain, engine: str, fault: str) -> None:
+def test_a_broken_stream_is_described_in_our_words(
+    chain: MakeChain, engine: str, fault: str
+) -> None:
     """SR-058: the text of the HTTP client's exception means nothing to a client."""
     one = chain(1, ONCE + f'[upstream]\nengine = "{engine}"\n')
     one.upstreams[0].default = AFTER[fault]
@@ -515,7 +616,9 @@ def test_a_broken_stream_is_described_in_our_words(chain: MakeChain, engine: str
 
 @ENGINES
 @pytest.mark.parametrize("stream", BOTH)
-def test_a_failed_request_is_described_in_our_words(chain: MakeChain, engine: str, stream: bool) -> None:
+def test_a_failed_request_is_described_in_our_words(
+    chain: MakeChain, engine: str, stream: bool
+) -> None:
     """SR-063: without numbers of the system, addresses, or names of exceptions."""
     one = chain(1, ONCE + f'[upstream]\nengine = "{engine}"\n')
     one.upstreams[0].default = Reply(Reset())
@@ -529,24 +632,45 @@ def test_a_failed_request_is_described_in_our_words(chain: MakeChain, engine: st
 def test_the_error_in_a_stream_has_openais_shape(chain: MakeChain) -> None:
     """SR-058, SR-065: with the provider's own message."""
     one = chain(1)
-    broken = {"error": {"message": "Overloaded", "type": "server_error", "code": "engine_overloaded"}}
+    broken = {
+        "error": {"message": "Overloaded", "type": "server_error", "code": "engine_overloaded"}
+    }
     one.upstreams[0].default = events(ROLE, delta(content="Hello"), broken)
-    expected = {"message": "Overloaded", "type": "server_error", "param": None, "code": "engine_overloaded"}
+    expected = {
+        "message": "Overloaded",
+        "type": "server_error",
+        "param": None,
+        "code": "engine_overloaded",
+    }
     assert one.stream().error == expected
 
 
-def test_a_key_echoed_by_a_provider_reaches_nobody(chain: MakeChain, subtests: pytest.Subtests) -> None:
+def test_a_key_echoed_by_a_provider_reaches_nobody(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
     """SR-066: in any field of its error, as JSON and in a stream."""
     faults = {
-        member: {"message": "x", "type": "invalid_request_error", member: "bad: sk-marked-and-echoed"}
+        member: {
+            "message": "x",
+            "type": "invalid_request_error",
+            member: "bad: sk-marked-and-echoed",
+        }
         for member in ("message", "type", "param", "code")
     }
 
     def answer(seen: Seen) -> Reply:
         fault = {"error": faults[seen.json["model"]]}
-        return events(ROLE, delta(content="Hello"), fault) if seen.json.get("stream") else json_body(fault, 400)
+        return (
+            events(ROLE, delta(content="Hello"), fault)
+            if seen.json.get("stream")
+            else json_body(fault, 400)
+        )
 
-    one = chain(1, rows={member: [Reply(answer)] for member in faults}, first={"api_key": "sk-marked-and-echoed"})
+    one = chain(
+        1,
+        rows={member: [Reply(answer)] for member in faults},
+        first={"api_key": "sk-marked-and-echoed"},
+    )
     for member, stream in product(faults, BOTH):
         with subtests.test(member, stream=stream):
             text = one.ask(member, stream=stream).text
@@ -558,7 +682,10 @@ def test_chunks_reach_the_client_while_the_provider_is_still_sending(chain: Make
     """SR-060."""
     one, go = chain(1), threading.Event()
     one.upstreams[0].default = Reply(
-        events(ROLE, delta(content="Hello")), Wait(go), Chunk(_event(delta("stop"))), Chunk(b"data: [DONE]\n\n")
+        events(ROLE, delta(content="Hello")),
+        Wait(go),
+        Chunk(_event(delta("stop"))),
+        Chunk(b"data: [DONE]\n\n"),
     )
     with one.dial(stream=True) as connection:
         assert b"Hello" in until(connection, b"Hello")
@@ -571,7 +698,12 @@ def test_an_answer_without_content_is_an_answer(chain: MakeChain) -> None:
     both = chain()
     both.upstreams[0].default = events(ROLE, delta("stop"), "[DONE]")
     stream = both.stream()
-    assert (stream.text, stream.finish_reasons, stream.whole, both.calls) == ("", ["stop"], True, [1, 0])
+    assert (stream.text, stream.finish_reasons, stream.whole, both.calls) == (
+        "",
+        ["stop"],
+        True,
+        [1, 0],
+    )
 
 
 # SR-072: the last candidate left is retried in place
@@ -693,7 +825,9 @@ def test_waits_grow_up_to_a_bound(turn: int, longest: float) -> None:
 
 
 @pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.25), (3.0, 3.25), (8.0, 8.25), (8.1, None)])
-def test_a_requested_delay_is_waited_for_in_full_or_not_at_all(asked: float, waited: float | None) -> None:
+def test_a_requested_delay_is_waited_for_in_full_or_not_at_all(
+    asked: float, waited: float | None
+) -> None:
     """SR-072: with jitter, so that clients do not retry at the same moment."""
     fault = ProviderError(ErrorKind.RATE_LIMIT, "x", retry_after=asked)
     assert backoff(WAITS, fault, 0, lambda: 0.5) == waited
@@ -717,11 +851,15 @@ def test_the_total_is_over_all_attempts(chain: MakeChain) -> None:
 @STREAMED
 def test_a_silent_provider_leaves_time_for_the_next(chain: MakeChain, stream: bool) -> None:
     """SR-072: however short the total is, and whatever the limits of the provider are."""
-    three = chain(3, ONCE + "[timeouts]\ntotal = 3\n[timeouts.provider.first]\ntotal = 60\nfirst_token = 60\n")
+    three = chain(
+        3, ONCE + "[timeouts]\ntotal = 3\n[timeouts.provider.first]\ntotal = 60\nfirst_token = 60\n"
+    )
     for upstream in three.upstreams[:2]:
         upstream.default = Reply(Stall())
     answer = three.ask(stream=stream)
-    assert answer.headers["x-llms-attempts"] == "first;error=timeout, second;error=timeout, third;ok"
+    assert (
+        answer.headers["x-llms-attempts"] == "first;error=timeout, second;error=timeout, third;ok"
+    )
 
 
 def test_a_providers_total_does_not_extend_the_overall_total(chain: MakeChain) -> None:
@@ -789,7 +927,11 @@ def test_each_provider_gets_its_own_id_of_the_model(chain: MakeChain) -> None:
     three = chain(3)
     three.upstreams[0].default = three.upstreams[1].default = BROKEN
     three.ask()
-    assert [upstream.requests[0].json["model"] for upstream in three.upstreams] == ["first-m", "second-m", "third-m"]
+    assert [upstream.requests[0].json["model"] for upstream in three.upstreams] == [
+        "first-m",
+        "second-m",
+        "third-m",
+    ]
 
 
 FIRST_CHANGES = """
@@ -802,8 +944,18 @@ rename = { max_completion_tokens = "max_tokens" }
 @STREAMED
 def test_changes_for_the_first_do_not_reach_the_second(chain: MakeChain, stream: bool) -> None:
     """SR-075: the second provider receives the body that it would receive alone."""
-    asked: dict[str, Any] = {"user": "u", "max_completion_tokens": 5, "temperature": 1.0, "stream": stream}
-    changes = {"type": "changing", "seed": 7, "force": {"temperature": 0.1}, "headers": {"x-own": "1"}}
+    asked: dict[str, Any] = {
+        "user": "u",
+        "max_completion_tokens": 5,
+        "temperature": 1.0,
+        "stream": stream,
+    }
+    changes = {
+        "type": "changing",
+        "seed": 7,
+        "force": {"temperature": 0.1},
+        "headers": {"x-own": "1"},
+    }
     both = chain(plugins=ONCE + FIRST_CHANGES, first=changes)
     both.upstreams[0].default = BROKEN
     both.ask(**asked)
@@ -868,13 +1020,17 @@ FALLBACK = ONCE + '[routing.fallbacks]\nm = ["small"]\n'
 
 
 @STREAMED
-def test_a_fallback_model_is_used_if_every_provider_of_the_first_fails(chain: MakeChain, stream: bool) -> None:
+def test_a_fallback_model_is_used_if_every_provider_of_the_first_fails(
+    chain: MakeChain, stream: bool
+) -> None:
     """SR-045: then `model` is the name of the model that served."""
     both = chain(plugins=FALLBACK, second={"models": {"small": "vendor/small"}})
     both.upstreams[0].default = BROKEN
     answer = both.ask(stream=stream)
     assert answer.status_code == 200
-    names = {chunk["model"] for chunk in _chunks(answer.text)} if stream else {answer.json()["model"]}
+    names = (
+        {chunk["model"] for chunk in _chunks(answer.text)} if stream else {answer.json()["model"]}
+    )
     assert names == {"small"}
     assert answer.headers["x-llms-upstream-model"] == "vendor/small"
 
@@ -885,7 +1041,9 @@ def test_providers_with_different_ids_serve_one_name(chain: MakeChain, stream: b
     both = chain(first={"models": {"m": "vendor/m-0905"}}, second={"models": {"m": "vendor/m"}})
     both.upstreams[0].default = BROKEN
     answer = both.ask(stream=stream)
-    names = {chunk["model"] for chunk in _chunks(answer.text)} if stream else {answer.json()["model"]}
+    names = (
+        {chunk["model"] for chunk in _chunks(answer.text)} if stream else {answer.json()["model"]}
+    )
     assert names == {"m"}
     assert answer.headers["x-llms-upstream-model"] == "vendor/m"
 
@@ -919,7 +1077,10 @@ def until(connection: socket.socket, wanted: bytes) -> bytes:
 
 
 def counts_against_nobody(both: Chain) -> bool:
-    return all((circuit["failures"], circuit["in_flight"]) == (0, 0) for circuit in both.ready()["circuits"])
+    return all(
+        (circuit["failures"], circuit["in_flight"]) == (0, 0)
+        for circuit in both.ready()["circuits"]
+    )
 
 
 @STREAMED
@@ -938,7 +1099,9 @@ def test_a_disconnect_while_the_provider_is_silent_ends_the_call(
 
 
 @STREAMED
-def test_a_disconnect_before_the_commit_ends_the_call(chain: MakeChain, left: threading.Event, stream: bool) -> None:
+def test_a_disconnect_before_the_commit_ends_the_call(
+    chain: MakeChain, left: threading.Event, stream: bool
+) -> None:
     """SR-059: the answer has begun but is not yet forwarded."""
     begun = events(ROLE) if stream else json_text(b'{"id":')
     reached = Reached()
@@ -965,7 +1128,9 @@ def test_a_disconnect_in_mid_stream_ends_the_call(chain: MakeChain, left: thread
     assert counts_against_nobody(both)
 
 
-def test_a_disconnect_between_two_retries_ends_them(chain: MakeChain, left: threading.Event) -> None:
+def test_a_disconnect_between_two_retries_ends_them(
+    chain: MakeChain, left: threading.Event
+) -> None:
     """SR-059: while the gateway waits before a retry."""
     one = chain(1, "")
     one.upstreams[0].default = error(503, headers={"retry-after": "7"})
@@ -975,7 +1140,9 @@ def test_a_disconnect_between_two_retries_ends_them(chain: MakeChain, left: thre
     assert one.calls == [1]
 
 
-def test_after_a_disconnect_the_provider_serves_the_next_client(chain: MakeChain, left: threading.Event) -> None:
+def test_after_a_disconnect_the_provider_serves_the_next_client(
+    chain: MakeChain, left: threading.Event
+) -> None:
     """SR-059: a cancelled call opens no circuit."""
     both = chain(plugins=OF_ONE_FAILURE)
     both.upstreams[0].script(Reply(Stall()))
@@ -1035,13 +1202,17 @@ class Unready(OpenAICompatible):
         raise ProviderError(ErrorKind.OVERLOADED, "the model did not load")
 
 
-def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: str = "x", *, stream: bool) -> str:
+def answered(
+    upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: str = "x", *, stream: bool
+) -> str:
     """Return `x-llms-attempts` of a request that goes to a provider with this adapter, then to a plain one."""
     configured = []
     for kind, name in ((adapter, id), (OpenAICompatible, "plain")):
         spec = ProviderSpec(name=name, adapter=kind, title=name)
         settings = ProviderSettings(id=name, base_url=upstream.base_url)
-        provider = Provider(id=name, spec=spec, settings=settings, models=(Model(names=("m",), upstream="m"),))
+        provider = Provider(
+            id=name, spec=spec, settings=settings, models=(Model(names=("m",), upstream="m"),)
+        )
         configured.append(Configured(name, provider, kind(spec, settings), None))
 
     async def unwanted(url: str, param: str) -> tuple[str, bytes]:
@@ -1062,10 +1233,16 @@ def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: st
             timeouts=Timeouts(),
             max_bytes=2**20,
             fetch=unwanted,
-            observer=AttemptObserver(breaker, host, Redactor([Secret("sk-of-the-first")]), records_successes=True),
+            observer=AttemptObserver(
+                breaker, host, Redactor([Secret("sk-of-the-first")]), records_successes=True
+            ),
         )
         try:
-            asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+            asked = {
+                "model": "m",
+                "messages": [{"role": "user", "content": "Hi"}],
+                "stream": stream,
+            }
             routed = await router.answer(trace, CHAT, decode(json.dumps(asked).encode()))
             assert routed.candidate is not None
             attempts = trace.attempts_header(routed.candidate.provider_id)
@@ -1079,7 +1256,9 @@ def answered(upstream: ScriptedUpstream, adapter: type[OpenAICompatible], id: st
 
 
 @STREAMED
-def test_what_an_adapter_does_not_support_goes_to_the_next(upstream: ScriptedUpstream, stream: bool) -> None:
+def test_what_an_adapter_does_not_support_goes_to_the_next(
+    upstream: ScriptedUpstream, stream: bool
+) -> None:
     """SR-072: before anything is sent."""
     assert answered(upstream, Refusing, stream=stream) == "x;error=invalid_request, plain;ok"
     assert len(upstream.requests) == 1
@@ -1087,7 +1266,14 @@ def test_what_an_adapter_does_not_support_goes_to_the_next(upstream: ScriptedUps
 
 @pytest.mark.parametrize(
     ("method", "stream"),
-    [("request", False), ("request", True), ("completion", False), ("chunks", True), ("error", False), ("error", True)],
+    [
+        ("request", False),
+        ("request", True),
+        ("completion", False),
+        ("chunks", True),
+        ("error", False),
+        ("error", True),
+    ],
 )
 def test_a_bug_in_an_adapter_is_a_failure_of_its_provider(
     upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture, method: str, stream: bool
@@ -1095,7 +1281,10 @@ def test_a_bug_in_an_adapter_is_a_failure_of_its_provider(
     """SR-072, SR-066: the next one is tried; the log has the exception, without a key."""
     if method == "error":
         upstream.script(error(500))
-    assert answered(upstream, Failing, method, stream=stream) == f"{method};error=bad_response, plain;ok"
+    assert (
+        answered(upstream, Failing, method, stream=stream)
+        == f"{method};error=bad_response, plain;ok"
+    )
     assert "KeyError" in caplog.text
     assert "sk-of-the-first" not in caplog.text
 
@@ -1123,12 +1312,16 @@ class Confused(OpenAICompatible):
 
 
 @STREAMED
-def test_a_candidate_may_change_the_protocol_only_so_often(upstream: ScriptedUpstream, stream: bool) -> None:
+def test_a_candidate_may_change_the_protocol_only_so_often(
+    upstream: ScriptedUpstream, stream: bool
+) -> None:
     upstream.script(*[error(400)] * 4)
     refused = ["x;error=invalid_request;status=400"] * 4
     assert answered(upstream, Undecided, stream=stream) == ", ".join([*refused, "plain;ok"])
 
 
-def test_a_bug_in_the_choice_of_a_protocol_is_a_failure_of_its_provider(upstream: ScriptedUpstream) -> None:
+def test_a_bug_in_the_choice_of_a_protocol_is_a_failure_of_its_provider(
+    upstream: ScriptedUpstream,
+) -> None:
     upstream.script(error(400))
     assert answered(upstream, Confused, stream=False) == "x;error=bad_response, plain;ok"

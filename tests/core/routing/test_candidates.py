@@ -26,10 +26,16 @@ KIMI = Model(names=("kimi-k2",), upstream="moonshotai/kimi-k2")
 
 def configured(id: str, *models: Model, disabled: str | None = None, **more: Any) -> Configured:
     """A provider; `more` are members of Provider, and `can` its capabilities."""
-    spec = ProviderSpec(name=id, adapter=OpenAICompatible, title=id, capabilities=more.pop("can", Capabilities()))
+    spec = ProviderSpec(
+        name=id, adapter=OpenAICompatible, title=id, capabilities=more.pop("can", Capabilities())
+    )
     settings = ProviderSettings(id=id)
-    provider = Provider(id=id, spec=spec, settings=settings, models=models, disabled=disabled, **more)
-    return Configured(id, provider, None if disabled else OpenAICompatible(spec, settings), disabled)
+    provider = Provider(
+        id=id, spec=spec, settings=settings, models=models, disabled=disabled, **more
+    )
+    return Configured(
+        id, provider, None if disabled else OpenAICompatible(spec, settings), disabled
+    )
 
 
 def asked(**members: object) -> ChatRequest:
@@ -37,7 +43,9 @@ def asked(**members: object) -> ChatRequest:
     return decode(json.dumps(body).encode()).view
 
 
-def index(configured: Sequence[Configured], discovered: Mapping[str, Sequence[Model]] | None = None) -> ModelIndex:
+def index(
+    configured: Sequence[Configured], discovered: Mapping[str, Sequence[Model]] | None = None
+) -> ModelIndex:
     return ModelIndex(configured, OPERATIONS, CircuitBreaker(), discovered or {})
 
 
@@ -73,20 +81,31 @@ def test_each_candidate_has_its_own_id_of_the_model() -> None:
     """SR-074."""
     own = Model(names=("kimi-k2",), upstream="kimi-k2-instruct-0905")
     found = index([configured("a", KIMI), configured("b", own)]).find("kimi-k2")
-    assert [candidate.upstream_model for candidate in found] == ["moonshotai/kimi-k2", "kimi-k2-instruct-0905"]
+    assert [candidate.upstream_model for candidate in found] == [
+        "moonshotai/kimi-k2",
+        "kimi-k2-instruct-0905",
+    ]
 
 
 def test_names_are_exact() -> None:
     """L-20: except for files of llms.py 3."""
     catalogue = index([configured("a", KIMI)])
-    assert [ids(catalogue.find(name)) for name in ("kimi-k2", "Kimi-K2", "moonshotai/kimi-k2")] == [["a"], [], []]
+    assert [ids(catalogue.find(name)) for name in ("kimi-k2", "Kimi-K2", "moonshotai/kimi-k2")] == [
+        ["a"],
+        [],
+        [],
+    ]
 
 
-V3 = Model(names=("kimi", "moonshotai/Kimi-K2", "Kimi K2 (Moonshot)", "Kimi-K2"), upstream="moonshotai/Kimi-K2")
+V3 = Model(
+    names=("kimi", "moonshotai/Kimi-K2", "Kimi K2 (Moonshot)", "Kimi-K2"),
+    upstream="moonshotai/Kimi-K2",
+)
 
 
 @pytest.mark.parametrize(
-    "name", ["kimi", "KIMI", "moonshotai/kimi-k2", "MoonshotAI/Kimi-K2", "kimi k2 (moonshot)", "kimi-k2"]
+    "name",
+    ["kimi", "KIMI", "moonshotai/kimi-k2", "MoonshotAI/Kimi-K2", "kimi k2 (moonshot)", "kimi-k2"],
 )
 def test_names_of_version_3_are_found_in_any_case(name: str) -> None:
     """L-20: by alias, id, name or the last part of the id; the client sees the name that it requested."""
@@ -119,7 +138,10 @@ def test_every_model_is_listed_once_under_its_first_name() -> None:
     """SR-009: in the order of the file."""
     other = Model(names=("other", "vendor/other"), upstream="other")
     catalogue = index([configured("a", other, KIMI), configured("b", KIMI)])
-    assert [(each.client_model, each.provider_id) for each in catalogue.listed()] == [("other", "a"), ("kimi-k2", "a")]
+    assert [(each.client_model, each.provider_id) for each in catalogue.listed()] == [
+        ("other", "a"),
+        ("kimi-k2", "a"),
+    ]
 
 
 # What was discovered
@@ -157,7 +179,10 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 
 NEEDS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "nothing": ({}, set()),
-    "a text part": ({"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]}, set()),
+    "a text part": (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
+        set(),
+    ),
     "no stream": ({"stream": False}, set()),
     "a stream": ({"stream": True}, {"streaming"}),
     "tools": ({"tools": [TOOL]}, {"tools"}),
@@ -172,7 +197,10 @@ NEEDS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a picture": ({"messages": [{"role": "user", "content": [PICTURE]}]}, {"vision"}),
     "sound": ({"messages": [{"role": "user", "content": [SOUND]}]}, {"audio"}),
     "a file": ({"messages": [{"role": "user", "content": [FILE]}]}, {"files"}),
-    "a part that nobody knows": ({"messages": [{"role": "user", "content": [{"type": "smell"}]}]}, set()),
+    "a part that nobody knows": (
+        {"messages": [{"role": "user", "content": [{"type": "smell"}]}]},
+        set(),
+    ),
     "several": ({"stream": True, "tools": [TOOL], "n": 3}, {"streaming", "tools", "n"}),
 }
 
@@ -225,8 +253,15 @@ def test_without_a_request_only_names_matter() -> None:
 def test_the_error_names_all_reasons() -> None:
     refusals = [Refusal("a", "cannot do x"), Refusal("b", "cannot do y")]
     problem = cannot_serve("m", refusals)
-    assert (problem.status, problem.type, problem.code) == (400, "invalid_request_error", "unsupported")
-    assert problem.message == "No enabled provider of model 'm' can serve this request: a cannot do x; b cannot do y"
+    assert (problem.status, problem.type, problem.code) == (
+        400,
+        "invalid_request_error",
+        "unsupported",
+    )
+    assert (
+        problem.message
+        == "No enabled provider of model 'm' can serve this request: a cannot do x; b cannot do y"
+    )
 
 
 # Through the server
@@ -237,7 +272,9 @@ capabilities = { tools = false, vision = false, n = false }
 """
 
 
-def test_what_no_provider_supports_is_refused_without_a_request(chain: MakeChain, subtests: pytest.Subtests) -> None:
+def test_what_no_provider_supports_is_refused_without_a_request(
+    chain: MakeChain, subtests: pytest.Subtests
+) -> None:
     """SR-065, SR-070: 400 with the reasons, and no provider is called."""
     both = chain(plugins=PLAIN, first={"type": "plain"}, second={"type": "plain"})
     for need, lacking in (("tools", "tools"), ("a picture", "vision"), ("two answers", "n")):
@@ -246,7 +283,10 @@ def test_what_no_provider_supports_is_refused_without_a_request(chain: MakeChain
             assert (answer.status_code, both.calls) == (400, [0, 0])
             fault = answer.json()["error"]
             assert (fault["type"], fault["code"]) == ("invalid_request_error", "unsupported")
-            assert f"first cannot do what the request asks: {lacking}; second cannot" in fault["message"]
+            assert (
+                f"first cannot do what the request asks: {lacking}; second cannot"
+                in fault["message"]
+            )
 
 
 def test_a_provider_without_the_capability_is_skipped(chain: MakeChain) -> None:

@@ -123,7 +123,9 @@ def test_a_disconnected_client_does_not_count(breaker: CircuitBreaker, state: Ci
     assert (breaker.allows(state), state.failures, state.in_flight) == (True, 0, 0)
 
 
-def test_a_protocol_is_forgotten_after_an_hour(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+def test_a_protocol_is_forgotten_after_an_hour(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
     """The server may have got the other one since, or have lacked it by mistake."""
     breaker.learn_protocol(state, "other")
     watch.now += 3599
@@ -150,7 +152,9 @@ def test_a_delay_has_a_bound(breaker: CircuitBreaker, state: Circuit, watch: Wat
     assert breaker.allows(state)
 
 
-def test_a_shorter_delay_does_not_cut_a_longer_one(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+def test_a_shorter_delay_does_not_cut_a_longer_one(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
     """Two answers may be on their way at once."""
     fail(breaker, state, ErrorKind.RATE_LIMIT, wait=60)
     fail(breaker, state, ErrorKind.RATE_LIMIT, wait=1)
@@ -175,7 +179,9 @@ def test_an_open_circuit_allows_one_probe_after_its_cooldown(
     assert not breaker.allows(state)
 
 
-def test_a_probe_that_succeeds_closes_the_circuit(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+def test_a_probe_that_succeeds_closes_the_circuit(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
     opened(breaker, state)
     watch.now += 30
     succeed(breaker, state)
@@ -183,7 +189,9 @@ def test_a_probe_that_succeeds_closes_the_circuit(breaker: CircuitBreaker, state
     assert breaker.allows(state)
 
 
-def test_a_probe_that_fails_opens_it_again_at_once(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+def test_a_probe_that_fails_opens_it_again_at_once(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
     opened(breaker, state)
     watch.now += 30
     fail(breaker, state)
@@ -193,7 +201,9 @@ def test_a_probe_that_fails_opens_it_again_at_once(breaker: CircuitBreaker, stat
     assert breaker.allows(state)
 
 
-def cooldowns(count: int, kind: ErrorKind = ErrorKind.OVERLOADED, seconds: float = 0.0) -> list[float]:
+def cooldowns(
+    count: int, kind: ErrorKind = ErrorKind.OVERLOADED, seconds: float = 0.0
+) -> list[float]:
     """Return how long a circuit stays open by default, after so many failed probes one after the other."""
     watch = Watch()
     breaker = CircuitBreaker(clock=watch)
@@ -281,7 +291,9 @@ def test_operations_have_circuits_of_their_own(breaker: CircuitBreaker) -> None:
     assert breaker.allows(breaker.circuit("groq", "llama", "chat"))
 
 
-def test_the_breaker_can_change_while_the_gateway_runs(breaker: CircuitBreaker, state: Circuit) -> None:
+def test_the_breaker_can_change_while_the_gateway_runs(
+    breaker: CircuitBreaker, state: Circuit
+) -> None:
     """SR-092."""
     fail(breaker, state)
     breaker.settings = Breaker(failures=2, cooldown=30)
@@ -308,7 +320,9 @@ def test_states_are_reported(breaker: CircuitBreaker, state: Circuit, watch: Wat
     assert breaker.snapshot() == [expected]
 
 
-def test_the_state_of_a_circuit_is_reported(breaker: CircuitBreaker, state: Circuit, watch: Watch) -> None:
+def test_the_state_of_a_circuit_is_reported(
+    breaker: CircuitBreaker, state: Circuit, watch: Watch
+) -> None:
     opened(breaker, state)
     assert state_name(breaker) == "open"
     watch.now += 30

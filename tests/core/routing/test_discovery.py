@@ -44,7 +44,12 @@ class Answering:
 def configured(upstream: ScriptedUpstream, adapter: type[Any], id: str) -> Configured:
     spec = ProviderSpec(name=id, adapter=adapter, title=id)
     settings = ProviderSettings(id=id, base_url=upstream.base_url)
-    return Configured(id, Provider(id=id, spec=spec, settings=settings, discover=True), adapter(spec, settings), None)
+    return Configured(
+        id,
+        Provider(id=id, spec=spec, settings=settings, discover=True),
+        adapter(spec, settings),
+        None,
+    )
 
 
 def test_sr_118_a_list_of_the_wrong_type_is_refused(
@@ -56,7 +61,10 @@ def test_sr_118_a_list_of_the_wrong_type_is_refused(
     async def discover() -> dict[str, Any]:
         transport = create_transport(Upstream())
         try:
-            providers = [configured(upstream, Numbering, "wrong"), configured(upstream, OpenAICompatible, "right")]
+            providers = [
+                configured(upstream, Numbering, "wrong"),
+                configured(upstream, OpenAICompatible, "right"),
+            ]
             return await discover_models(transport, providers)
         finally:
             await transport.aclose()

@@ -77,7 +77,9 @@ class Yielding(Base):
 class Choosing(Base):
     """Does what the client wants."""
 
-    def generate(self, call: ChatCall, http: AdapterHttp) -> Awaitable[Completion] | AsyncIterator[Chunk]:
+    def generate(
+        self, call: ChatCall, http: AdapterHttp
+    ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         self.happened.append("stream" if call.stream else "whole")
         if call.stream:
             return Yielding.generate(self, call, http)  # type: ignore[arg-type]
@@ -395,7 +397,9 @@ class Stubborn(Base):
                 self.happened.append("ignored")
 
 
-def test_it_is_ended_by_force_if_it_ignores_its_cancellation(caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_ended_by_force_if_it_ignores_its_cancellation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def ask() -> tuple[list[str], int]:
         async with routing_to(Stubborn, Second, timeouts=hasty(total=10.0)) as asking:
             assert await attempts(asking) == "p0;error=timeout, p1;ok"
@@ -455,7 +459,9 @@ def test_a_stream_that_breaks_after_its_first_content_is_an_error(steps: tuple[S
 
 
 @BOTH
-@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(), ProviderError(ErrorKind.NETWORK, "broke")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), SystemExit(), ProviderError(ErrorKind.NETWORK, "broke")], ids=repr
+)
 def test_nothing_can_spoil_an_answer_that_is_complete(error: BaseException, stream: bool) -> None:
     class Clumsy(Base):
         async def generate(self, call: ChatCall, http: AdapterHttp) -> AsyncIterator[Chunk]:
@@ -489,7 +495,11 @@ FAILURES: dict[str, tuple[Any, str]] = {
     "an error of the provider": (raising(ProviderError(ErrorKind.QUOTA, "no money")), "quota"),
     "what it cannot do": (raising(Unsupported("no")), "invalid_request"),
     "an error in a task group": (
-        raising(BaseExceptionGroup("", [KeyError(), ExceptionGroup("", [ProviderError(ErrorKind.QUOTA, "no money")])])),
+        raising(
+            BaseExceptionGroup(
+                "", [KeyError(), ExceptionGroup("", [ProviderError(ErrorKind.QUOTA, "no money")])]
+            )
+        ),
         "quota",
     ),
     "a bug in a task group": (raising(ExceptionGroup("", [KeyError()])), "bad_response"),
@@ -505,7 +515,9 @@ FAILURES: dict[str, tuple[Any, str]] = {
 
 @BOTH
 @pytest.mark.parametrize("failure", FAILURES)
-def test_whatever_it_raises_or_returns_is_a_failure_of_its_provider(failure: str, stream: bool) -> None:
+def test_whatever_it_raises_or_returns_is_a_failure_of_its_provider(
+    failure: str, stream: bool
+) -> None:
     adapter, kind = FAILURES[failure]
     members = {"stream": stream}
     if failure == "a stream without end":
@@ -541,8 +553,14 @@ def no_argument(self: Base, call: ChatCall) -> Any:
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (no_coroutine, "`generate` returned a Completion; it has to be an `async def` that returns a Completion or"),
-        (no_async_generator, "`generate` returned a generator; it has to be an `async def` that returns a Completion"),
+        (
+            no_coroutine,
+            "`generate` returned a Completion; it has to be an `async def` that returns a Completion or",
+        ),
+        (
+            no_async_generator,
+            "`generate` returned a generator; it has to be an `async def` that returns a Completion",
+        ),
         (
             coroutine_of_a_generator,
             "`generate` returned a async_generator to be awaited; yield its chunks, or leave out",

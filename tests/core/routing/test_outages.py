@@ -16,7 +16,14 @@ import pytest
 from clock import Clock
 
 from llms_core.candidate import Configured
-from llms_core.config.model import FailoverTimeouts, Model, Provider, ProviderTimeouts, Routing, Timeouts
+from llms_core.config.model import (
+    FailoverTimeouts,
+    Model,
+    Provider,
+    ProviderTimeouts,
+    Routing,
+    Timeouts,
+)
 from llms_core.contracts.request import decode
 from llms_core.errors import AllProvidersFailed
 from llms_core.openai_compatible import OpenAICompatible
@@ -44,7 +51,9 @@ class Response:
 
     def __init__(self, status: int, seconds: float, *, stream: bool) -> None:
         self.status = status
-        self.headers: Mapping[str, str] = {"content-type": "text/event-stream" if stream else "application/json"}
+        self.headers: Mapping[str, str] = {
+            "content-type": "text/event-stream" if stream else "application/json"
+        }
         self._seconds = seconds
         body = _body(stream=stream) if status == 200 else b'{"error": {"message": "overloaded"}}'
         self._pieces = [body]
@@ -68,8 +77,13 @@ def _body(*, stream: bool) -> bytes:
         {"index": 0, "delta": content, "finish_reason": None},
         {"index": 0, "delta": {}, "finish_reason": "stop"},
     ]
-    chunks = [{**frame, "object": "chat.completion.chunk", "choices": [choice]} for choice in choices]
-    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+    chunks = [
+        {**frame, "object": "chat.completion.chunk", "choices": [choice]} for choice in choices
+    ]
+    return (
+        b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
+        + b"data: [DONE]\n\n"
+    )
 
 
 class Call(NamedTuple):
@@ -111,7 +125,9 @@ class World:
             settings = ProviderSettings(id=str(number), base_url=f"http://{number}.example/v1")
             models = (Model(names=("m",), upstream="m"),)
             provider = Provider(id=str(number), spec=SPEC, settings=settings, models=models)
-            configured.append(Configured(provider.id, provider, OpenAICompatible(SPEC, settings), None))
+            configured.append(
+                Configured(provider.id, provider, OpenAICompatible(SPEC, settings), None)
+            )
         self.breaker = CircuitBreaker(clock=self._clock)
         host = PluginHost()
         self.router = Router(
@@ -132,7 +148,9 @@ class World:
         behaviour = self._providers[number](self._clock())
         self.calls[number].append(Call(self._clock(), behaviour.status == 200))
         await asyncio.sleep(behaviour.head)
-        return Response(behaviour.status, behaviour.body, stream=b'"stream":true' in request.content)
+        return Response(
+            behaviour.status, behaviour.body, stream=b'"stream":true' in request.content
+        )
 
     async def aclose(self) -> None: ...
 
@@ -227,7 +245,9 @@ def test_silent_providers_leave_time_for_the_next_however_short_the_total_is(
     count: int, total: float, stream: bool
 ) -> None:
     """SR-072: no attempt uses up the total while another candidate remains."""
-    answered, calls = asked_once(*[SILENT] * (count - 1), GOOD, stream=stream, timeouts=Timeouts(total=total))
+    answered, calls = asked_once(
+        *[SILENT] * (count - 1), GOOD, stream=stream, timeouts=Timeouts(total=total)
+    )
     assert (answered.provider, calls) == (str(count - 1), [1] * count)
     assert answered.seconds <= total
 
@@ -295,7 +315,12 @@ class Served(NamedTuple):
 
 
 def sequence(
-    primary: Callable[[float], Behaviour], count: int, interval: float, *, stream: bool, start: float = 0.0
+    primary: Callable[[float], Behaviour],
+    count: int,
+    interval: float,
+    *,
+    stream: bool,
+    start: float = 0.0,
 ) -> Served:
     async def work() -> Served:
         world = World(primary, GOOD)
@@ -332,7 +357,9 @@ def test_s15_a_provider_that_is_down_for_a_minute(stream: bool, start: float) ->
 @pytest.mark.parametrize("interval", [0.1, 1.0, 3.0, 10.0])
 @pytest.mark.parametrize("outage", [10.0, 30.0, 60.0, 90.0])
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_recovery_is_noticed_within_thirty_seconds(outage: float, interval: float, status: int) -> None:
+def test_a_recovery_is_noticed_within_thirty_seconds(
+    outage: float, interval: float, status: int
+) -> None:
     """SR-072: whatever the traffic is."""
     count = int((outage + 40) / interval) + 1
     got = sequence(down_until(outage, Behaviour(status=status)), count, interval, stream=True)

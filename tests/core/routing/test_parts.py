@@ -11,7 +11,16 @@ import httpx
 import pytest
 
 from llms_core.routing.parts import CONCURRENT_REQUESTS
-from llms_core.testing import Reply, ScriptedUpstream, Seen, Stall, Wait, embeddings, error, vector_of
+from llms_core.testing import (
+    Reply,
+    ScriptedUpstream,
+    Seen,
+    Stall,
+    Wait,
+    embeddings,
+    error,
+    vector_of,
+)
 from tests.conftest import ThreadGateway
 
 PLUGIN = """
@@ -46,7 +55,9 @@ Embed = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ThreadGateway, ScriptedUpstream]]:
+def pair(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[ThreadGateway, ScriptedUpstream]]:
     folder: Path = tmp_path_factory.mktemp("parts")
     (folder / "odd.py").write_text(PLUGIN, "utf-8")
     plugins = f"""
@@ -90,7 +101,9 @@ def vectors(response: httpx.Response) -> list[Any]:
     return [each["embedding"] for each in response.json()["data"]]
 
 
-def test_parts_that_end_in_another_order_are_put_in_theirs(embed: Embed, upstream: ScriptedUpstream) -> None:
+def test_parts_that_end_in_another_order_are_put_in_theirs(
+    embed: Embed, upstream: ScriptedUpstream
+) -> None:
     last_is_answered = threading.Event()
 
     def answer(seen: Seen) -> Reply:
@@ -107,7 +120,9 @@ def test_parts_that_end_in_another_order_are_put_in_theirs(embed: Embed, upstrea
 
 def test_the_time_limit_is_for_all_parts_together(embed: Embed, upstream: ScriptedUpstream) -> None:
     """Each part alone would be in time, or never."""
-    upstream.default = Reply(lambda seen: Reply(Stall()) if seen.json["input"] == ["stall"] else embeddings())
+    upstream.default = Reply(
+        lambda seen: Reply(Stall()) if seen.json["input"] == ["stall"] else embeddings()
+    )
     response = embed(["one", "two", "stall", "four"], "quick")
     assert response.status_code == 504
     assert response.headers["x-llms-attempts"] == "hasty;error=timeout"
@@ -117,7 +132,9 @@ def test_the_time_limit_is_for_all_parts_together(embed: Embed, upstream: Script
 
 
 def test_the_first_failure_ends_the_others(embed: Embed, upstream: ScriptedUpstream) -> None:
-    upstream.default = Reply(lambda seen: error(401) if seen.json["input"] == ["bad"] else Reply(Stall()))
+    upstream.default = Reply(
+        lambda seen: error(401) if seen.json["input"] == ["bad"] else Reply(Stall())
+    )
     response = embed(["one", "bad", "three"])
     assert response.headers["x-llms-attempts"] == "odd;error=auth;status=401"
     for seen in list(upstream.requests):
@@ -130,7 +147,9 @@ def test_what_any_part_drops_is_reported_once(embed: Embed) -> None:
 
 
 @pytest.mark.parametrize("word", ["exit", "break"])
-def test_an_adapter_that_exits_fails_the_attempt_and_not_the_server(embed: Embed, word: str) -> None:
+def test_an_adapter_that_exits_fails_the_attempt_and_not_the_server(
+    embed: Embed, word: str
+) -> None:
     response = embed(["one", word, "three"])
     assert response.status_code == 502
     assert response.headers["x-llms-attempts"] == "odd;error=bad_response"

@@ -27,7 +27,15 @@ from llms_core.provider import AdapterHttp, ProviderSettings, ProviderSpec, Upst
 from llms_core.routing.discovery import discover_models
 from llms_core.routing.trace import RequestTrace
 from llms_core.secret import redact
-from llms_core.testing import Reply, ScriptedUpstream, Seen, completion, embeddings, error, json_body
+from llms_core.testing import (
+    Reply,
+    ScriptedUpstream,
+    Seen,
+    completion,
+    embeddings,
+    error,
+    json_body,
+)
 from llms_core.upstream.engine import create_transport
 
 HOUR = 3600.0
@@ -149,7 +157,9 @@ def test_all_who_wait_get_its_failure_and_the_next_one_tries_again() -> None:
 
     async def ask() -> tuple[list[ProviderError], str]:
         async with routing_to(Local) as asking:
-            asking.adapter(0).failures[0] = ProviderError(ErrorKind.NETWORK, "no such host", status=418, code="x")
+            asking.adapter(0).failures[0] = ProviderError(
+                ErrorKind.NETWORK, "no such host", status=418, code="x"
+            )
             found = [each for (each,) in await asyncio.gather(*(errors(asking) for _ in range(3)))]
             return found, await asking.text()
 
@@ -161,7 +171,9 @@ def test_all_who_wait_get_its_failure_and_the_next_one_tries_again() -> None:
     assert text == "1"
 
 
-@pytest.mark.parametrize("failure", [KeyError("x"), SystemExit(), asyncio.CancelledError(), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize(
+    "failure", [KeyError("x"), SystemExit(), asyncio.CancelledError(), GeneratorExit()], ids=repr
+)
 def test_whatever_it_raises_is_a_failure_of_its_provider(failure: BaseException) -> None:
     async def ask() -> str:
         async with routing_to(Local, Second) as asking:
@@ -234,7 +246,9 @@ def test_a_run_that_ignores_its_cancellation_does_not_hold_up_the_next(ignores: 
     ("lasts", "good", "renewed"),
     [(HOUR, HOUR - 10, HOUR - 300), (100.0, 95.0, 80.0), (1e6, 1e6 - 10, 1e6 - 300)],
 )
-def test_it_runs_again_somewhat_before_its_time_is_over(lasts: float, good: float, renewed: float) -> None:
+def test_it_runs_again_somewhat_before_its_time_is_over(
+    lasts: float, good: float, renewed: float
+) -> None:
     """Until it is due, nothing runs. Then it is renewed beside a request, and at the end before it."""
 
     async def texts_at(*times: float) -> list[str]:
@@ -267,7 +281,9 @@ def test_a_request_does_not_wait_while_it_is_renewed() -> None:
     assert run(ask()) == pytest.approx(0.1)
 
 
-def test_a_renewal_that_fails_is_tried_again_while_the_last_one_is_good(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_renewal_that_fails_is_tried_again_while_the_last_one_is_good(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Not by each request, and no request fails."""
 
     async def ask() -> tuple[int, str]:
@@ -285,7 +301,10 @@ def test_a_renewal_that_fails_is_tried_again_while_the_last_one_is_good(caplog: 
             return runs, await asking.text()
 
     assert run(ask()) == (2, "2")
-    assert "`prepare` of p0 failed, and is tried again while the last one is still good: full" in caplog.text
+    assert (
+        "`prepare` of p0 failed, and is tried again while the last one is still good: full"
+        in caplog.text
+    )
 
 
 def test_without_a_time_it_runs_before_each_request() -> None:
@@ -359,7 +378,9 @@ async def with_any(self: Local, *arguments: Any) -> Any:
     return await Local.prepare(self, *arguments)
 
 
-@pytest.mark.parametrize("function", [without, without_but_default, with_default, with_another_name, with_any])
+@pytest.mark.parametrize(
+    "function", [without, without_but_default, with_default, with_another_name, with_any]
+)
 def test_it_may_leave_out_the_client(function: Callable[..., Any]) -> None:
     adapter = type("Adapter", (Local,), {"prepare": function})
 
@@ -390,7 +411,9 @@ def test_one_that_is_not_async_is_a_mistake_that_is_named() -> None:
         async with routing_to(adapter) as asking:
             return [str(each) for each in await errors(asking)]
 
-    assert run(ask()) == ["The adapter 'p0' failed: `prepare` returned a float; it has to be an `async def`"]
+    assert run(ask()) == [
+        "The adapter 'p0' failed: `prepare` returned a float; it has to be an `async def`"
+    ]
 
 
 # After a refusal
@@ -413,7 +436,11 @@ def test_after_a_second_refusal_the_next_provider_is_tried() -> None:
         async with routing_to(Local, Second) as asking:
             asking.adapter(0).refused = {0, 1, 2, 3}
             found = await attempts(asking)
-            return found, len(asking.adapter(0).runs), asking.router.models.find("m")[0].circuit.failures
+            return (
+                found,
+                len(asking.adapter(0).runs),
+                asking.router.models.find("m")[0].circuit.failures,
+            )
 
     assert run(ask()) == ("p0;error=auth;status=401, p0;error=auth;status=401, p1;ok", 2, 1)
 
@@ -422,7 +449,9 @@ def test_a_failed_renewal_after_a_refusal_leads_to_the_next_provider() -> None:
     async def ask() -> str:
         async with routing_to(Local, Second) as asking:
             asking.adapter(0).refused = {0}
-            asking.adapter(0).failures = {1: ProviderError(ErrorKind.AUTH, "the key is wrong", status=401)}
+            asking.adapter(0).failures = {
+                1: ProviderError(ErrorKind.AUTH, "the key is wrong", status=401)
+            }
             return await attempts(asking)
 
     assert run(ask()) == "p0;error=auth;status=401, p0;error=auth;status=401, p1;ok"
@@ -493,7 +522,9 @@ class Exchanging(OpenAICompatible):
     """Exchanges its key for a token."""
 
     async def prepare(self, http: AdapterHttp) -> float:
-        request = UpstreamRequest(url=f"{self.base_url}/token", headers={"x-key": "key-of-the-account"})
+        request = UpstreamRequest(
+            url=f"{self.base_url}/token", headers={"x-key": "key-of-the-account"}
+        )
         token = (await http.send(request)).json(Token)
         self.api_key = http.secret(token.access_token)
         return token.expires_in
@@ -524,7 +555,9 @@ def token_endpoint(upstream: ScriptedUpstream, *, expired: int = 0) -> list[str]
         if seen.path.endswith("/token"):
             handed_out.append(f"token-number-{len(handed_out)}")
             return json_body({"access_token": handed_out[-1], "expires_in": HOUR})
-        if seen.headers.get("authorization") not in [f"Bearer {token}" for token in handed_out[expired:]]:
+        if seen.headers.get("authorization") not in [
+            f"Bearer {token}" for token in handed_out[expired:]
+        ]:
             return error(401)
         return answers(seen)
 
@@ -579,7 +612,9 @@ OPERATIONS: dict[str, tuple[Callable[[Asking], Any], Any]] = {
 
 @pytest.mark.parametrize("expired", [0, 1], ids=["accepted", "refused"])
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_token_is_exchanged_for_every_operation(upstream: ScriptedUpstream, operation: str, expired: int) -> None:
+def test_a_token_is_exchanged_for_every_operation(
+    upstream: ScriptedUpstream, operation: str, expired: int
+) -> None:
     handed_out = token_endpoint(upstream, expired=expired)
     ask, expected = OPERATIONS[operation]
 
@@ -591,7 +626,9 @@ def test_a_token_is_exchanged_for_every_operation(upstream: ScriptedUpstream, op
     assert len(handed_out) == 1 + expired
 
 
-def test_neither_the_key_nor_a_token_is_shown(upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture) -> None:
+def test_neither_the_key_nor_a_token_is_shown(
+    upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
     """Not in an error either that repeats them."""
     repeated = "you sent key-of-the-account and the token token-number-9 is void"
     upstream.default = Reply(

@@ -26,7 +26,15 @@ from llms_core.dialects.rerank import RERANK
 from llms_core.openai_compatible import OPENAI_PATHS, OpenAICompatible
 from llms_core.provider import ChunkTranslator, UpstreamRequest
 from llms_core.routing.trace import RequestTrace
-from llms_core.testing import Reply, ScriptedUpstream, Seen, Status, completion, embeddings, json_body
+from llms_core.testing import (
+    Reply,
+    ScriptedUpstream,
+    Seen,
+    Status,
+    completion,
+    embeddings,
+    json_body,
+)
 from llms_core.testing.upstream import Step
 
 HEADERS = {"X-Request-Id": "7", "X-RateLimit-Remaining": "41"}
@@ -104,14 +112,18 @@ METHODS: dict[str, tuple[Dialect, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_that_reads_a_response_sees_its_headers(upstream: ScriptedUpstream, method: str) -> None:
+def test_a_method_that_reads_a_response_sees_its_headers(
+    upstream: ScriptedUpstream, method: str
+) -> None:
     """By lower-case names; before the response there are none."""
     dialect, members = METHODS[method]
     upstream.default = Reply(answers)
     incoming = IncomingRequest(json.dumps({"model": "m", **members}).encode())
 
     async def ask() -> dict[str, dict[str, str]]:
-        async with routing_to(Reading, base_url=upstream.base_url, spec={"paths": OPENAI_PATHS}) as asking:
+        async with routing_to(
+            Reading, base_url=upstream.base_url, spec={"paths": OPENAI_PATHS}
+        ) as asking:
             decoded = dialect.decode(incoming)
             assert isinstance(decoded, RequestBody)
             answered = await asking.router.answer(RequestTrace(), dialect.operation, decoded)

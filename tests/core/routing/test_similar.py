@@ -6,7 +6,9 @@ import pytest
 
 from llms_core.routing.similar import SimilarNames
 
-NAMES = SimilarNames(["kimi-k2", "openai/gpt-5", "gpt-5-mini", "claude-sonnet-4-5", "qwen3:32b", "m", "my-model"])
+NAMES = SimilarNames(
+    ["kimi-k2", "openai/gpt-5", "gpt-5-mini", "claude-sonnet-4-5", "qwen3:32b", "m", "my-model"]
+)
 
 
 @pytest.mark.parametrize(

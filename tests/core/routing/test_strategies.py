@@ -32,7 +32,9 @@ def candidates(*ids: str, models: Sequence[str] = ("m",), fold_case: bool = Fals
     configured = []
     for each in ids:
         settings = ProviderSettings(id=each)
-        provider = Provider(id=each, spec=SPEC, settings=settings, models=offered, fold_case=fold_case)
+        provider = Provider(
+            id=each, spec=SPEC, settings=settings, models=offered, fold_case=fold_case
+        )
         configured.append(Configured(each, provider, OpenAICompatible(SPEC, settings), None))
     return ModelIndex(configured, OPERATIONS, CircuitBreaker())
 
@@ -72,7 +74,11 @@ def test_round_robin_treats_all_spellings_of_a_name_as_one() -> None:
     """SR-078, L-20: spellings are unlimited, so they must not be counted separately."""
     catalogue = candidates("a", "b", models=("kimi",), fold_case=True)
     order = create(Routing(strategy="round_robin"))
-    assert [ids(order(catalogue.find(name)))[0] for name in ("kimi", "KIMI", "Kimi")] == ["a", "b", "a"]
+    assert [ids(order(catalogue.find(name)))[0] for name in ("kimi", "KIMI", "Kimi")] == [
+        "a",
+        "b",
+        "a",
+    ]
 
 
 def test_weighted_draws_in_proportion() -> None:
@@ -80,7 +86,9 @@ def test_weighted_draws_in_proportion() -> None:
     draw = random.Random(78).random
     order = create(Routing(strategy="weighted", weights={"a": 3, "b": 2}), draw)
     first = Counter(ids(order(ABC))[0] for _ in range(6000))
-    assert {each: round(first[each] / 1000, 1) for each in "abc"} == pytest.approx({"a": 3, "b": 2, "c": 1}, abs=0.15)
+    assert {each: round(first[each] / 1000, 1) for each in "abc"} == pytest.approx(
+        {"a": 3, "b": 2, "c": 1}, abs=0.15
+    )
 
 
 def test_weighted_leaves_no_provider_out() -> None:

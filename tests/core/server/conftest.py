@@ -35,14 +35,20 @@ class Asking:
         self.gateway = gateway
         self.http = httpx.Client(base_url=gateway.origin, timeout=20, trust_env=False, verify=False)
 
-    def chat(self, headers: Mapping[str, str] | None = None, /, **members: object) -> httpx.Response:
+    def chat(
+        self, headers: Mapping[str, str] | None = None, /, **members: object
+    ) -> httpx.Response:
         """Ask for a chat completion of the model `m`, unless `members` say otherwise."""
         return self.post({"model": "m", "messages": HELLO, **members}, headers=headers)
 
-    def post(self, body: object, path: str = CHAT, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    def post(
+        self, body: object, path: str = CHAT, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Send bytes as they are, and anything else as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.http.post(path, content=content, headers={"content-type": "application/json", **(headers or {})})
+        return self.http.post(
+            path, content=content, headers={"content-type": "application/json", **(headers or {})}
+        )
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         return self.http.get(path, headers=headers)
@@ -108,7 +114,9 @@ class Wire:
         self.socket.close()
 
 
-def request_of(body: bytes | object, *, path: str = CHAT, headers: Mapping[str, str] | None = None) -> bytes:
+def request_of(
+    body: bytes | object, *, path: str = CHAT, headers: Mapping[str, str] | None = None
+) -> bytes:
     """The bytes of a POST request; a body of bytes is sent as it is, anything else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = {"host": "localhost", "content-length": str(len(content)), **(headers or {})}
@@ -131,7 +139,9 @@ _PAUSE = 0.02
 def data_of(text: str) -> list[str]:
     """The data of every event; each has to be one line and a blank one; comments are left out."""
     assert text.endswith("\n\n")
-    frames = [frame for frame in text.removesuffix("\n\n").split("\n\n") if not frame.startswith(":")]
+    frames = [
+        frame for frame in text.removesuffix("\n\n").split("\n\n") if not frame.startswith(":")
+    ]
     assert all(frame.startswith("data: ") and "\n" not in frame for frame in frames), text
     return [frame.removeprefix("data: ") for frame in frames]
 
@@ -151,19 +161,35 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
     return error
 
 
-def chunk(delta: Mapping[str, object], finish_reason: str | None = None, **members: object) -> dict[str, object]:
+def chunk(
+    delta: Mapping[str, object], finish_reason: str | None = None, **members: object
+) -> dict[str, object]:
     """A chunk of a provider's stream."""
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    frame = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": UPSTREAM_ID}
+    frame = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": UPSTREAM_ID,
+    }
     return {**frame, "choices": [choice], **members}
 
 
-def whole(message: Mapping[str, object] | None = None, finish_reason: str | None = "stop", **members: object) -> Reply:
+def whole(
+    message: Mapping[str, object] | None = None,
+    finish_reason: str | None = "stop",
+    **members: object,
+) -> Reply:
     """A provider's whole answer; members that are set to None are left out."""
     message = {"role": "assistant", "content": "Hello!"} if message is None else message
     usage = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
-    body = {"id": "chatcmpl-up", "object": "chat.completion", "created": 1_700_000_000, "model": UPSTREAM_ID}
+    body = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": UPSTREAM_ID,
+    }
     body |= {"choices": [choice], "usage": usage, **members}
     return json_body({name: value for name, value in body.items() if value is not None})
 
@@ -178,7 +204,12 @@ class Pair:
 
 def first_alone(upstream: ScriptedUpstream) -> dict[str, Any]:
     """An llms.json with one provider, `first`, which has the model `m`."""
-    block = {"type": "OpenAiProvider", "base_url": upstream.base_url, "api_key": KEY, "models": {"m": UPSTREAM_ID}}
+    block = {
+        "type": "OpenAiProvider",
+        "base_url": upstream.base_url,
+        "api_key": KEY,
+        "models": {"m": UPSTREAM_ID},
+    }
     return {"providers": {"first": block}}
 
 
@@ -190,8 +221,19 @@ def running(
     env: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Pair]:
     """A gateway for many tests, because a start takes longer than most of them; `folder` holds its files."""
-    with pytest.MonkeyPatch.context() as patch, ScriptedUpstream() as upstream, ExitStack() as started:
-        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        ScriptedUpstream() as upstream,
+        ExitStack() as started,
+    ):
+        for name in (
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+        ):
             patch.delenv(name, raising=False)
         for name, value in {"HOME": str(folder), "LLMS_HOME": str(folder), **env}.items():
             patch.setenv(name, value)

@@ -16,7 +16,18 @@ from llms_core.server import background
 from llms_core.server.app import create_app
 from llms_core.testing import ScriptedUpstream
 from tests.core.plugins.conftest import install as install
-from tests.core.server.conftest import CHAT, HELLO, TEXT, Asking, Pair, Wire, error_of, request_of, running, until
+from tests.core.server.conftest import (
+    CHAT,
+    HELLO,
+    TEXT,
+    Asking,
+    Pair,
+    Wire,
+    error_of,
+    request_of,
+    running,
+    until,
+)
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve
@@ -27,7 +38,11 @@ Start = Callable[[str], "Gateway"]
 
 KEY = "sk-of-ada"
 REFUSAL = {
-    "error": {"message": "Authentication required", "type": "authentication_error", "code": "unauthorized"},
+    "error": {
+        "message": "Authentication required",
+        "type": "authentication_error",
+        "code": "unauthorized",
+    },
 }
 
 
@@ -46,7 +61,12 @@ KEYS = f'[server.keys]\nada = "{digest(KEY)}"\nbob = "{digest("sk-of-bob")}"\n'
 
 
 @pytest.fixture
-def start(upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., Any], served: Serve) -> Start:
+def start(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: Callable[..., Any],
+    served: Serve,
+) -> Start:
     """Starts a gateway with a plugins.toml."""
     return lambda plugins: served(config_of(first=provider(upstream)), plugins)
 
@@ -117,10 +137,15 @@ def test_sr_067_nothing_is_sent_upstream(ask: Asking, closed: Pair, path: str) -
 
 
 def test_sr_067_a_key_in_the_url_is_not_accepted(ask: Asking) -> None:
-    assert ask.post({"model": "m", "messages": HELLO}, f"{CHAT}?api_key={KEY}&key={KEY}").status_code == 401
+    assert (
+        ask.post({"model": "m", "messages": HELLO}, f"{CHAT}?api_key={KEY}&key={KEY}").status_code
+        == 401
+    )
 
 
-def test_sr_067_an_unknown_caller_is_refused_before_the_body_is_read(closed: Pair, wire: Connect) -> None:
+def test_sr_067_an_unknown_caller_is_refused_before_the_body_is_read(
+    closed: Pair, wire: Connect
+) -> None:
     connection = wire(closed.gateway)
     connection.send(request_of(b"", headers={"content-length": "1000"}))
     assert connection.answer().status_code == 401
@@ -128,7 +153,10 @@ def test_sr_067_an_unknown_caller_is_refused_before_the_body_is_read(closed: Pai
 
 def test_sr_067_an_unknown_caller_learns_nothing_about_the_body(ask: Asking) -> None:
     """SR-067: neither whether a model exists nor what is wrong."""
-    assert {ask.post(body).status_code for body in (b"{bad", {"model": "unknown", "messages": HELLO}, {})} == {401}
+    assert {
+        ask.post(body).status_code
+        for body in (b"{bad", {"model": "unknown", "messages": HELLO}, {})
+    } == {401}
 
 
 @pytest.mark.parametrize(
@@ -157,16 +185,31 @@ def test_the_status_needs_no_key(ask: Asking, path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/ready", "/", "/docs", "/favicon.ico", "/docs/openapi.json", "/docs/x", "/v1/models"]
 )
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-of-eve"}], ids=["no key", "a wrong key"])
-def test_strangers_learn_only_whether_the_server_is_ready(ask: Asking, path: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer sk-of-eve"}], ids=["no key", "a wrong key"]
+)
+def test_strangers_learn_only_whether_the_server_is_ready(
+    ask: Asking, path: str, headers: dict[str, str]
+) -> None:
     """Neither providers, models, plugins and paths nor versions."""
     shown = ask.get(path, headers).text
-    told = ["first", "OpenAiProvider", "llms-providers", "chat/completions", "x/of_test", __version__, "circuits"]
+    told = [
+        "first",
+        "OpenAiProvider",
+        "llms-providers",
+        "chat/completions",
+        "x/of_test",
+        __version__,
+        "circuits",
+    ]
     assert [word for word in told if word in shown] == []
 
 
 def test_strangers_get_no_document(ask: Asking) -> None:
-    assert (ask.get("/docs/openapi.json").status_code, ask.get("/docs/openapi.json").json()) == (401, REFUSAL)
+    assert (ask.get("/docs/openapi.json").status_code, ask.get("/docs/openapi.json").json()) == (
+        401,
+        REFUSAL,
+    )
 
 
 def test_strangers_see_that_the_server_is_ready(ask: Asking) -> None:
@@ -232,7 +275,9 @@ def test_sr_067_a_plain_text_key_is_refused(tmp_path: Path) -> None:
 
 def test_keys_with_permissions(start: Start, asking: Ask, tmp_path: Path) -> None:
     """In both files."""
-    (tmp_path / "keys.toml").write_text(f'[carol]\nhash = "{digest("sk-of-carol")}"\nadmin = true\n', "utf-8")
+    (tmp_path / "keys.toml").write_text(
+        f'[carol]\nhash = "{digest("sk-of-carol")}"\nadmin = true\n', "utf-8"
+    )
     toml = f'[server]\nkeys_file = "../keys.toml"\n[server.keys.ada]\nhash = "{digest(KEY)}"\n'
     ask = asking(start(toml))
     assert ask.chat({"authorization": "Bearer sk-of-carol"}).status_code == 200
@@ -245,9 +290,15 @@ def test_keys_with_permissions(start: Start, asking: Ask, tmp_path: Path) -> Non
 SIGN_IN = {"auth": {"enabled": True, "github": {"client_id": "$GITHUB_CLIENT_ID"}}}
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer anything"}], ids=["no key", "any key"])
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer anything"}], ids=["no key", "any key"]
+)
 def test_k_21_a_file_that_enables_sign_in_admits_nobody_without_keys(
-    upstream: ScriptedUpstream, provider: ProviderBlock, served: Serve, asking: Ask, headers: dict[str, str]
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    served: Serve,
+    asking: Ask,
+    headers: dict[str, str],
 ) -> None:
     """K-21: llms.py would accept any text as a key. The server starts, and says how to create one."""
     ask = asking(served({**SIGN_IN, "providers": {"first": provider(upstream)}}))
@@ -284,29 +335,39 @@ def llms_request_finished(record):
 """
 
 
-def test_a_plugin_authenticates_a_caller(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_authenticates_a_caller(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     assert asking(start(plugin(ALLOW))).chat({"x-who": "dan"}).status_code == 200
 
 
-def test_a_plugin_gets_headers_with_lower_case_names(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_gets_headers_with_lower_case_names(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     asking(start(plugin(ALLOW))).chat({"X-Who": "dan", "Cookie": "a=b"})
     headers = of_test().heard[0]
     assert (headers["x-who"], headers["cookie"]) == ("dan", "a=b")
 
 
-def test_sr_067_no_plugin_authenticates_the_caller(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_sr_067_no_plugin_authenticates_the_caller(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     """SR-067: with such a plugin, a request without a key is refused."""
     response = asking(start(plugin(ALLOW))).chat()
     assert (response.status_code, response.json()) == (401, REFUSAL)
 
 
-def test_a_key_or_a_plugin_is_enough(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_key_or_a_plugin_is_enough(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     ask = asking(start(plugin(ALLOW) + KEYS))
     assert ask.chat({"x-who": "dan"}).status_code == 200
     assert ask.chat({"authorization": f"Bearer {KEY}"}).status_code == 200
 
 
-@pytest.mark.parametrize(("headers", "name"), [({"x-who": "dan"}, "dan"), ({"authorization": f"Bearer {KEY}"}, "ada")])
+@pytest.mark.parametrize(
+    ("headers", "name"), [({"x-who": "dan"}, "dan"), ({"authorization": f"Bearer {KEY}"}, "ada")]
+)
 def test_a_record_names_the_caller(
     start: Start, asking: Ask, plugin: Callable[[str], str], headers: dict[str, str], name: str
 ) -> None:
@@ -319,7 +380,9 @@ def test_a_record_names_the_caller(
     assert KEY not in repr(record)
 
 
-def test_a_plugin_can_refuse_with_its_own_message(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_can_refuse_with_its_own_message(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     source = """
 from llms_core import RequestError
 @hookimpl
@@ -337,7 +400,9 @@ def llms_authenticate(headers):
     assert response.headers["retry-after"] == "3"
 
 
-@pytest.mark.parametrize("body", ["raise KeyError('x')", "return True", "return 'dan'", "return {'name': 'dan'}"])
+@pytest.mark.parametrize(
+    "body", ["raise KeyError('x')", "return True", "return 'dan'", "return {'name': 'dan'}"]
+)
 def test_sr_067_a_failing_plugin_lets_nobody_in(
     start: Start, asking: Ask, plugin: Callable[[str], str], body: str
 ) -> None:
@@ -346,18 +411,27 @@ def test_sr_067_a_failing_plugin_lets_nobody_in(
     assert (response.status_code, response.json()) == (401, REFUSAL)
 
 
-def test_a_failing_plugin_is_logged(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_failing_plugin_is_logged(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     """Otherwise the operator could not find out why every request is refused."""
-    gateway = start(plugin("@hookimpl\ndef llms_authenticate(headers): return headers['no-such-header']\n"))
+    gateway = start(
+        plugin("@hookimpl\ndef llms_authenticate(headers): return headers['no-such-header']\n")
+    )
     asking(gateway).chat()
     assert "of_test" in gateway.log()
     assert "no-such-header" in gateway.log()
 
 
-def test_a_plugin_gets_headers_as_utf_8(start: Start, wire: Connect, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_gets_headers_as_utf_8(
+    start: Start, wire: Connect, plugin: Callable[[str], str]
+) -> None:
     """Or as Latin-1, which every value is."""
     connection = wire(start(plugin(ALLOW)))
-    connection.send("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-a: cl\u00e9\r\nx-b: ".encode() + b"cl\xe9\r\n\r\n")
+    connection.send(
+        "GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-a: cl\u00e9\r\nx-b: ".encode()
+        + b"cl\xe9\r\n\r\n"
+    )
     assert connection.answer().status_code == 401
     assert (of_test().heard[0]["x-a"], of_test().heard[0]["x-b"]) == ("clé", "clé")
 
@@ -443,12 +517,16 @@ def test_a_plugin_that_takes_too_long_lets_nobody_in(waiting: Pair, asking: Ask)
     assert response.status_code == 503
     assert error_of(response)["code"] == "authentication_timeout"
     assert response.headers["retry-after"] == "1"
-    expected = "llms_authenticate took more than 0.1 s ([server] authenticate_timeout): it lets nobody in"
+    expected = (
+        "llms_authenticate took more than 0.1 s ([server] authenticate_timeout): it lets nobody in"
+    )
     assert f"of_test.py: {expected}" in waiting.gateway.log()
 
 
 @pytest.mark.parametrize("who", ["wrong", "cancelled", "exiting", "raising"])
-def test_an_asynchronous_plugin_that_fails_lets_nobody_in(waiting: Pair, asking: Ask, who: str) -> None:
+def test_an_asynchronous_plugin_that_fails_lets_nobody_in(
+    waiting: Pair, asking: Ask, who: str
+) -> None:
     response = asking(waiting.gateway).chat({"x-who": who})
     assert (response.status_code, response.json()) == (401, REFUSAL)
     assert "of_test.py: llms_authenticate failed" in waiting.gateway.log()
@@ -458,7 +536,10 @@ def test_an_asynchronous_plugin_that_fails_lets_nobody_in(waiting: Pair, asking:
 def test_the_next_plugin_is_asked_after_one_that_takes_too_long(
     start: Start, asking: Ask, install: Callable[..., None], second: str
 ) -> None:
-    install("first", "import asyncio\n@hookimpl\nasync def llms_authenticate(): await asyncio.Event().wait()\n")
+    install(
+        "first",
+        "import asyncio\n@hookimpl\nasync def llms_authenticate(): await asyncio.Event().wait()\n",
+    )
     known = "Caller('eve') if headers.get('x-who') == 'eve' else None"
     install(
         "second",
@@ -534,7 +615,9 @@ def test_without_a_plugin_that_authenticates_the_server_does_not_start(
     """It says which, why, and what to do."""
     (tmp_path / "llms.json").write_text('{"providers": {}}', "utf-8")
     (tmp_path / "plugins.toml").write_text(plugin(source) + keys, "utf-8")
-    with pytest.raises(ConfigError, match=r"plugin 'of_test' of .*may authenticate.*disabled = ") as caught:
+    with pytest.raises(
+        ConfigError, match=r"plugin 'of_test' of .*may authenticate.*disabled = "
+    ) as caught:
         create_app(tmp_path / "llms.json", tmp_path / "plugins.toml")
     assert str(tmp_path / "plugins.toml") in str(caught.value)
 
@@ -558,7 +641,9 @@ def test_any_other_plugin_that_fails_does_not_keep_the_server_from_starting(
     assert asking(start(plugin(source))).chat().status_code == 200
 
 
-def test_a_plugin_that_the_user_disabled_is_not_missed(start: Start, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_a_plugin_that_the_user_disabled_is_not_missed(
+    start: Start, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     lines = plugin(BROKEN["a syntax error"]) + 'disabled = ["of_test"]\n'
     assert asking(start(lines)).chat().status_code == 200
 
@@ -590,14 +675,23 @@ def test_a_removed_key_stops_working_within_a_second(start: Start, asking: Ask) 
 
 @pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize(
-    "broken", ["[routing]\nstrategy = 'none'\n", "[nonsense]\n", "[server]\nmax_requests = 0\n[server.keys]\n"], ids=str
+    "broken",
+    [
+        "[routing]\nstrategy = 'none'\n",
+        "[nonsense]\n",
+        "[server]\nmax_requests = 0\n[server.keys]\n",
+    ],
+    ids=str,
 )
 def test_a_removed_key_stops_working_even_if_the_rest_of_the_file_is_wrong(
     start: Start, asking: Ask, broken: str
 ) -> None:
     ask = asking(start(KEYS))
     without = KEYS[: KEYS.index("bob")]
-    edit(ask.gateway.plugins_path, without.replace("[server.keys]\n", broken) if "keys" in broken else without + broken)
+    edit(
+        ask.gateway.plugins_path,
+        without.replace("[server.keys]\n", broken) if "keys" in broken else without + broken,
+    )
     until(lambda: status_of(ask, "sk-of-bob") == 401)
     assert status_of(ask, KEY) == 200
     until(lambda: "the previous one stays in use" in ask.gateway.log())
@@ -658,7 +752,9 @@ def test_k_21_sign_in_that_is_enabled_later_closes_the_gateway(start: Start, ask
 
 @pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("left", ["", "[server.keys]\n", "[server]\n", "server = 1\n"])
-def test_without_its_last_key_the_gateway_is_open_to_nobody(start: Start, asking: Ask, left: str) -> None:
+def test_without_its_last_key_the_gateway_is_open_to_nobody(
+    start: Start, asking: Ask, left: str
+) -> None:
     ask = asking(start(KEYS))
     edit(ask.gateway.plugins_path, left)
     if left.startswith("server"):
@@ -675,7 +771,9 @@ def test_a_key_that_is_removed_from_the_file_of_keys_stops_working(
     start: Start, asking: Ask, tmp_path: Path, left: str | None
 ) -> None:
     path = tmp_path / "keys.toml"
-    path.write_text(CAROL + f'dan = "{digest("sk-of-dan").upper().replace("SHA", "sha")}"\n', "utf-8")
+    path.write_text(
+        CAROL + f'dan = "{digest("sk-of-dan").upper().replace("SHA", "sha")}"\n', "utf-8"
+    )
     ask = asking(start('[server]\nkeys_file = "../keys.toml"\n'))
     assert (status_of(ask, "sk-of-dan"), status_of(ask, "sk-of-carol")) == (200, 200)
     edit(path, CAROL)
@@ -689,13 +787,17 @@ def test_a_key_that_is_removed_from_the_file_of_keys_stops_working(
 
 
 @pytest.mark.usefixtures("_impatient")
-@pytest.mark.parametrize("mistake", ["carol = sha\n", "[[[\n", "a = " + "[" * 10_000, "\0"], ids=lambda text: text[:4])
+@pytest.mark.parametrize(
+    "mistake", ["carol = sha\n", "[[[\n", "a = " + "[" * 10_000, "\0"], ids=lambda text: text[:4]
+)
 def test_a_mistake_in_the_file_of_keys_revokes_only_the_keys_that_it_no_longer_has(
     start: Start, asking: Ask, tmp_path: Path, mistake: str
 ) -> None:
     """The log and `/ready` tell."""
     path = tmp_path / "keys.toml"
-    path.write_text(f'{CAROL}dan = "{digest("sk-of-dan").upper().replace("SHA", "sha")}"\n', "utf-8")
+    path.write_text(
+        f'{CAROL}dan = "{digest("sk-of-dan").upper().replace("SHA", "sha")}"\n', "utf-8"
+    )
     ask = asking(start('[server]\nkeys_file = "../keys.toml"\n'))
     assert status_of(ask, "sk-of-dan") == 200
     edit(path, CAROL + mistake)
@@ -707,7 +809,9 @@ def test_a_mistake_in_the_file_of_keys_revokes_only_the_keys_that_it_no_longer_h
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_a_file_of_keys_that_cannot_be_read_changes_nothing(start: Start, asking: Ask, tmp_path: Path) -> None:
+def test_a_file_of_keys_that_cannot_be_read_changes_nothing(
+    start: Start, asking: Ask, tmp_path: Path
+) -> None:
     """Whether a key was meant to be removed cannot be known."""
     path = tmp_path / "keys.toml"
     path.write_text(CAROL, "utf-8")

@@ -67,7 +67,13 @@ def times_read(gateway: Gateway) -> int:
 
 
 @pytest.fixture
-def ask(upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask) -> Asking:
+def ask(
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
+) -> Asking:
     """A client of a gateway that has the model `old`."""
     return asking(served(config_of(one=provider(upstream, {"old": "up-old"})), NO_RETRIES))
 
@@ -86,7 +92,9 @@ def test_sr_092_an_edit_is_picked_up_within_a_second(
 ) -> None:
     monkeypatch.setattr(background, "_POLL_INTERVAL", LOOK)
     configure(ask.gateway, new)
-    assert LOOK <= 1  # the pause between two looks at the files; how long a busy machine takes for one is not tested
+    assert (
+        LOOK <= 1
+    )  # the pause between two looks at the files; how long a busy machine takes for one is not tested
     until(lambda: models(ask) == ["new"])
     assert ask.chat(model="new").status_code == 200
     assert ask.chat(model="old").status_code == 404
@@ -134,7 +142,9 @@ def test_sr_092_warnings_about_an_edit_are_logged(ask: Asking, new: dict[str, An
     assert "providres" in ask.gateway.log()
 
 
-def test_sr_092_a_key_is_changed_while_running(ask: Asking, upstream: ScriptedUpstream, new: dict[str, Any]) -> None:
+def test_sr_092_a_key_is_changed_while_running(
+    ask: Asking, upstream: ScriptedUpstream, new: dict[str, Any]
+) -> None:
     """SR-092, SR-066: the new one is used from then on and redacted like the old one."""
     new["providers"]["one"]["api_key"] = "sk-marked-anew"
     configure(ask.gateway, new)
@@ -150,14 +160,20 @@ def test_sr_092_k_19_limits_are_changed_while_running(ask: Asking, new: dict[str
     until(lambda: ask.chat(model="new").status_code == 413)
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["a provider that stays", "a provider that goes"])
+@pytest.mark.parametrize(
+    "there", [True, False], ids=["a provider that stays", "a provider that goes"]
+)
 def test_sr_092_a_running_stream_outlives_a_change(
     ask: Asking, upstream: ScriptedUpstream, new: dict[str, Any], config_of: ConfigOf, there: bool
 ) -> None:
     """SR-092: a request keeps the configuration with which it began."""
     go = threading.Event()
-    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]  # the head is sent already
-    upstream.default = Reply(events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest)
+    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[
+        1:
+    ]  # the head is sent already
+    upstream.default = Reply(
+        events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest
+    )
     with ask.stream(model="old") as response:
         lines = response.iter_lines()
         assert "Half" in next(lines)
@@ -168,11 +184,19 @@ def test_sr_092_a_running_stream_outlives_a_change(
 
 
 def test_sr_092_routing_is_changed_while_running(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
-    gateway = served(config_of(one=provider(upstream, {"big": "up-big", "small": "up-small"})), NO_RETRIES)
+    gateway = served(
+        config_of(one=provider(upstream, {"big": "up-big", "small": "up-small"})), NO_RETRIES
+    )
     ask = asking(gateway)
-    upstream.default = Reply(lambda seen: error(500) if seen.json["model"] == "up-big" else completion())
+    upstream.default = Reply(
+        lambda seen: error(500) if seen.json["model"] == "up-big" else completion()
+    )
     assert ask.chat(model="big").status_code == 502
     edit(gateway.plugins_path, f'{NO_RETRIES}[routing.fallbacks]\nbig = ["small"]\n')
     until(lambda: times_read(gateway) > 0)
@@ -188,7 +212,11 @@ def test_sr_092_timeouts_are_changed_while_running(ask: Asking, upstream: Script
 
 @pytest.mark.parametrize(
     ("table", "line"),
-    [("server", "max_requests = 1"), ("plugins", "disabled = ['ollama']"), ("upstream", "engine = 'httpx'")],
+    [
+        ("server", "max_requests = 1"),
+        ("plugins", "disabled = ['ollama']"),
+        ("upstream", "engine = 'httpx'"),
+    ],
 )
 def test_settings_that_need_a_restart_are_logged(ask: Asking, table: str, line: str) -> None:
     edit(ask.gateway.plugins_path, f"{NO_RETRIES}[{table}]\n{line}\n")
@@ -207,7 +235,9 @@ def test_settings_that_need_a_restart_are_logged(ask: Asking, table: str, line: 
     ],
     ids=["no TOML", "an unknown member", "an unknown strategy", "an unknown provider"],
 )
-def test_k_25_an_invalid_plugins_toml_keeps_the_old_one(ask: Asking, new: dict[str, Any], broken: str) -> None:
+def test_k_25_an_invalid_plugins_toml_keeps_the_old_one(
+    ask: Asking, new: dict[str, Any], broken: str
+) -> None:
     """K-25: changes of the other file wait too, because both files are applied together."""
     edit(ask.gateway.plugins_path, broken)
     until(lambda: problem(ask) is not None)
@@ -220,14 +250,20 @@ def test_k_25_an_invalid_plugins_toml_keeps_the_old_one(ask: Asking, new: dict[s
 
 
 def test_k_25_unreadable_keys_keep_the_old_configuration(
-    upstream: ScriptedUpstream, provider: ProviderBlock, served: Serve, asking: Ask, new: dict[str, Any], tmp_path: Path
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    served: Serve,
+    asking: Ask,
+    new: dict[str, Any],
+    tmp_path: Path,
 ) -> None:
     """K-25: a change is applied as a whole or not at all. Only a key that is gone from the file stops working."""
     keys = tmp_path / "keys.toml"
     ada = f"ada = 'sha256:{hashlib.sha256(b'secret').hexdigest()}'\n"
     keys.write_text(ada, "utf-8")
     gateway = served(
-        {"providers": {"zero": provider(upstream, {"old": "up-old"})}}, "[server]\nkeys_file='../keys.toml'\n"
+        {"providers": {"zero": provider(upstream, {"old": "up-old"})}},
+        "[server]\nkeys_file='../keys.toml'\n",
     )
     ask = asking(gateway)
     ask.http.headers["authorization"] = "Bearer secret"
@@ -254,7 +290,9 @@ def listing(*names: str) -> Reply:
     return json_body({"object": "list", "data": [{"id": name} for name in names]})
 
 
-def test_sr_118_ollamas_models_are_discovered(upstream: ScriptedUpstream, served: Serve, asking: Ask) -> None:
+def test_sr_118_ollamas_models_are_discovered(
+    upstream: ScriptedUpstream, served: Serve, asking: Ask
+) -> None:
     """SR-118, SR-104, K-10: without a key, and without `:latest`."""
     upstream.routes["/api/tags"] = TAGS
     ask = asking(served({"providers": {"ollama": ollama(upstream)}}, NO_RETRIES))
@@ -288,7 +326,11 @@ def test_sr_118_discovered_models_win_over_configured_ones(
 
 
 def test_sr_118_the_models_of_an_openai_compatible_provider(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     """SR-118: with its key."""
     upstream.routes["/models"] = listing("a/b", "c")
@@ -300,10 +342,19 @@ def test_sr_118_the_models_of_an_openai_compatible_provider(
 
 @pytest.mark.parametrize("fault", ["refused", "stalled", "broken", "garbage"])
 def test_sr_118_a_provider_that_is_down_has_no_models_and_delays_nothing(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask, fault: str
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
+    fault: str,
 ) -> None:
     """SR-118: an empty list and no error; `/ready` has the reason."""
-    replies = {"stalled": Reply(Stall()), "broken": error(500, "out of order"), "garbage": json_body([1])}
+    replies = {
+        "stalled": Reply(Stall()),
+        "broken": error(500, "out of order"),
+        "garbage": json_body([1]),
+    }
     upstream.routes["/api/tags"] = replies.get(fault, TAGS)
     down = ollama(upstream, **({"base_url": refused_base_url()} if fault == "refused" else {}))
     ask = asking(served(config_of(down=down, one=provider(upstream, {"m": "up-m"}))))
@@ -338,7 +389,9 @@ def test_sr_118_a_provider_that_goes_down_keeps_its_last_list(
     assert models(ask) == ["llama3", "qwen3:8b"]
 
 
-def test_sr_118_an_edit_can_enable_discovery(ask: Asking, upstream: ScriptedUpstream, new: dict[str, Any]) -> None:
+def test_sr_118_an_edit_can_enable_discovery(
+    ask: Asking, upstream: ScriptedUpstream, new: dict[str, Any]
+) -> None:
     upstream.routes["/models"] = listing("found")
     new["providers"]["one"]["all_models"] = True
     configure(ask.gateway, new)
@@ -357,9 +410,15 @@ def test_sr_118_a_removed_provider_is_in_no_list(
 
 
 def test_sr_066_a_key_repeated_in_a_model_list_is_redacted(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     upstream.routes["/models"] = error(401, "no good with sk-marked-lister")
-    ask = asking(served(config_of(one=provider(upstream, all_models=True, api_key="sk-marked-lister"))))
+    ask = asking(
+        served(config_of(one=provider(upstream, all_models=True, api_key="sk-marked-lister")))
+    )
     until(lambda: "one" in ask.get("/ready").json()["discovery"])
     assert ask.get("/ready").json()["discovery"]["one"] == "no good with ***"

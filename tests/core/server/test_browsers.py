@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from llms_core.server.app import create_app
 from llms_core.testing import ScriptedUpstream, error
-from tests.core.server.conftest import CHAT, HELLO, TEXT, Asking, Pair, Wire, error_of, request_of, running
+from tests.core.server.conftest import (
+    CHAT,
+    HELLO,
+    TEXT,
+    Asking,
+    Pair,
+    Wire,
+    error_of,
+    request_of,
+    running,
+)
 from tests.core.server.test_authenticate import KEY, KEYS
 
 if TYPE_CHECKING:
@@ -62,7 +72,11 @@ def page(admitting: Pair, asking: Ask) -> Asking:
         {"origin": "http://evil.example", "sec-fetch-site": "same-site"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "content-type": "text/plain"},
-        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+        {
+            "sec-fetch-site": "cross-site",
+            "sec-fetch-mode": "navigate",
+            "sec-fetch-dest": "document",
+        },
     ],
     ids=str,
 )
@@ -80,7 +94,9 @@ def test_a_page_of_another_site_is_refused(
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "GET", "PUT"])
-@pytest.mark.parametrize("path", ["/v1/models", CHAT, "/docs/openapi.json", "/ready", "/", "/x/none", "/none"])
+@pytest.mark.parametrize(
+    "path", ["/v1/models", CHAT, "/docs/openapi.json", "/ready", "/", "/x/none", "/none"]
+)
 def test_a_page_of_another_site_is_refused_everywhere(ask: Asking, method: str, path: str) -> None:
     headers = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     response = ask.http.request(method, path, headers=headers)
@@ -94,7 +110,9 @@ def test_pages_of_the_server_and_the_address_bar_are_served(ask: Asking, site: s
 
 
 def test_a_page_of_this_server_is_served(ask: Asking) -> None:
-    assert ask.chat({"origin": ask.gateway.origin, "sec-fetch-site": "same-origin"}).status_code == 200
+    assert (
+        ask.chat({"origin": ask.gateway.origin, "sec-fetch-site": "same-origin"}).status_code == 200
+    )
 
 
 def test_a_link_from_another_site_may_be_followed(ask: Asking) -> None:
@@ -145,7 +163,9 @@ def test_names_of_this_machine_and_configured_ones_are_accepted(page: Asking, ho
     ],
 )
 @pytest.mark.parametrize("origin", [True, False])
-def test_a_name_that_was_made_to_resolve_to_this_machine_is_refused(page: Asking, host: str, origin: bool) -> None:
+def test_a_name_that_was_made_to_resolve_to_this_machine_is_refused(
+    page: Asking, host: str, origin: bool
+) -> None:
     """DNS rebinding: the page is of the same origin, and can read what it is sent."""
     headers = {"host": host, **({"origin": f"http://{host}"} if origin else {})}
     for response in (page.chat(headers), page.chat(headers), page.get("/v1/models", headers)):
@@ -164,14 +184,22 @@ def test_health_may_be_asked_for_by_any_name(ask: Asking) -> None:
 @pytest.mark.parametrize("hosts", [0, 2])
 @pytest.mark.parametrize("name", ["ask_open", "ask_closed"])
 def test_a_request_needs_exactly_one_host(
-    request: pytest.FixtureRequest, pair: Pair, closed: Pair, wire: Connect, path: str, hosts: int, name: str
+    request: pytest.FixtureRequest,
+    pair: Pair,
+    closed: Pair,
+    wire: Connect,
+    path: str,
+    hosts: int,
+    name: str,
 ) -> None:
     """RFC 9112, 3.2; with keys, too, and whatever was accepted before."""
     gateway = (pair if name == "ask_open" else closed).gateway
     for count in (1, hosts):
         connection = wire(gateway)
         host = "host: localhost\r\n" * count
-        connection.send(f"GET {path} HTTP/1.1\r\n{host}accept: */*\r\nconnection: close\r\n\r\n".encode())
+        connection.send(
+            f"GET {path} HTTP/1.1\r\n{host}accept: */*\r\nconnection: close\r\n\r\n".encode()
+        )
         answer = connection.answer()
         assert (answer.status_code == 400) == (count != 1)
     assert error_of(answer)["code"] == "invalid_host"
@@ -185,7 +213,9 @@ def test_http_1_0_may_leave_host_out(pair: Pair, wire: Connect) -> None:
         assert connection.answer().status_code == status
 
 
-@pytest.mark.parametrize("headers", [{"host": "any.example"}, {"origin": "https://evil.example"}], ids=str)
+@pytest.mark.parametrize(
+    "headers", [{"host": "any.example"}, {"origin": "https://evil.example"}], ids=str
+)
 def test_with_keys_a_page_is_no_danger(closed: Pair, asking: Ask, headers: dict[str, str]) -> None:
     """It has no key. Without the headers of CORS, it could not read the answer either."""
     response = asking(closed.gateway).chat({"authorization": f"Bearer {KEY}", **headers})
@@ -194,7 +224,9 @@ def test_with_keys_a_page_is_no_danger(closed: Pair, asking: Ask, headers: dict[
     assert asking(closed.gateway).chat(headers).status_code == 401
 
 
-def own_page(tmp_path: Path, plugins: str, headers: Mapping[bytes, bytes], host: str = "0.0.0.0") -> int:
+def own_page(
+    tmp_path: Path, plugins: str, headers: Mapping[bytes, bytes], host: str = "0.0.0.0"
+) -> int:
     """The status of a POST to an application that listens on `host`."""
     (tmp_path / "llms.json").write_text(json.dumps({"providers": {}}), "utf-8")
     (tmp_path / "plugins.toml").write_text(plugins, "utf-8")
@@ -226,7 +258,12 @@ def _status(app: Any, path: str, headers: Mapping[bytes, bytes]) -> int:
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("192.168.1.5:8000", 404), ("gateway.example", 404), ("localhost", 404), ("evil.example:8000", 403)],
+    [
+        ("192.168.1.5:8000", 404),
+        ("gateway.example", 404),
+        ("localhost", 404),
+        ("evil.example:8000", 403),
+    ],
 )
 def test_on_other_addresses_a_page_is_only_of_this_server_if_nobody_else_controls_its_name(
     tmp_path: Path, host: str, status: int
@@ -237,8 +274,14 @@ def test_on_other_addresses_a_page_is_only_of_this_server_if_nobody_else_control
     assert own_page(tmp_path, CORS, {**headers, b"origin": f"http://{host}".encode()}) == status
 
 
-@given(headers=st.dictionaries(st.sampled_from([b"host", b"origin", b"sec-fetch-site"]), st.binary(max_size=40)))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    headers=st.dictionaries(
+        st.sampled_from([b"host", b"origin", b"sec-fetch-site"]), st.binary(max_size=40)
+    )
+)
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_value_of_a_header_is_a_failure(guarded: Any, headers: dict[bytes, bytes]) -> None:
     assert _status(guarded, "/none", headers) in (400, 403, 404)
 
@@ -278,15 +321,24 @@ def test_an_admitted_page_may_read_a_stream(page: Asking) -> None:
 
 @pytest.mark.parametrize(
     ("path", "body", "status"),
-    [(CHAT, {}, 400), (CHAT, {**BODY, "model": "none"}, 404), ("/none", {}, 404), ("/v1/models", {}, 405)],
+    [
+        (CHAT, {}, 400),
+        (CHAT, {**BODY, "model": "none"}, 404),
+        ("/none", {}, 404),
+        ("/v1/models", {}, 405),
+    ],
 )
-def test_an_admitted_page_may_read_an_error(page: Asking, path: str, body: object, status: int) -> None:
+def test_an_admitted_page_may_read_an_error(
+    page: Asking, path: str, body: object, status: int
+) -> None:
     response = page.post(body, path, {"origin": APP})
     assert response.status_code == status
     _assert_readable(response)
 
 
-def test_an_admitted_page_may_read_a_failure_of_all_providers(page: Asking, admitting: Pair) -> None:
+def test_an_admitted_page_may_read_a_failure_of_all_providers(
+    page: Asking, admitting: Pair
+) -> None:
     default, admitting.upstream.default = admitting.upstream.default, error(401)
     try:
         response = page.chat({"origin": APP})
@@ -304,11 +356,17 @@ def test_an_admitted_page_without_a_key_may_read_the_refusal(closed: Pair, askin
 
 @pytest.mark.parametrize("path", [CHAT, TEXT, "/v1/models", "/v1/models/m", "/none"])
 @pytest.mark.parametrize("keyed", [False, True])
-def test_a_preflight_of_an_admitted_page(admitting: Pair, closed: Pair, asking: Ask, path: str, keyed: bool) -> None:
+def test_a_preflight_of_an_admitted_page(
+    admitting: Pair, closed: Pair, asking: Ask, path: str, keyed: bool
+) -> None:
     """It carries no key, and asks for what the request will have."""
     gateway = (closed if keyed else admitting).gateway
     asked = "authorization,content-type,x-stainless-retry-count"
-    headers = {"origin": APP, "access-control-request-method": "POST", "access-control-request-headers": asked}
+    headers = {
+        "origin": APP,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": asked,
+    }
     response = asking(gateway).http.options(path, headers=headers)
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["access-control-allow-headers"] == asked
@@ -319,15 +377,23 @@ def test_a_preflight_of_an_admitted_page(admitting: Pair, closed: Pair, asking: 
 
 def test_a_preflight_for_a_private_network(page: Asking) -> None:
     """A page on the internet asks for this before it talks to a local server."""
-    asked = {"access-control-request-method": "POST", "access-control-request-private-network": "true"}
+    asked = {
+        "access-control-request-method": "POST",
+        "access-control-request-private-network": "true",
+    }
     response = page.http.options(CHAT, headers={"origin": APP, **asked})
     assert response.headers["access-control-allow-private-network"] == "true"
 
 
-def test_a_preflight_of_another_page_is_not_answered(page: Asking, closed: Pair, asking: Ask) -> None:
+def test_a_preflight_of_another_page_is_not_answered(
+    page: Asking, closed: Pair, asking: Ask
+) -> None:
     headers = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     assert page.http.options(CHAT, headers=headers).status_code == 403
-    assert "access-control-allow-origin" not in asking(closed.gateway).http.options(CHAT, headers=headers).headers
+    assert (
+        "access-control-allow-origin"
+        not in asking(closed.gateway).http.options(CHAT, headers=headers).headers
+    )
 
 
 def test_what_depends_on_the_origin_says_so_to_caches(page: Asking) -> None:
@@ -336,7 +402,9 @@ def test_what_depends_on_the_origin_says_so_to_caches(page: Asking) -> None:
 
 def test_every_origin(tmp_path: Path, asking: Ask) -> None:
     with running(tmp_path, '[server]\norigins = ["*"]\n') as pair:
-        response = asking(pair.gateway).chat({"origin": "https://any.example", "sec-fetch-site": "cross-site"})
+        response = asking(pair.gateway).chat(
+            {"origin": "https://any.example", "sec-fetch-site": "cross-site"}
+        )
         assert response.headers["access-control-allow-origin"] == "*"
         assert "vary" not in response.headers
         host = {"host": "evil.example", "origin": "http://evil.example"}
@@ -351,5 +419,7 @@ def test_without_origins_no_header_is_added(ask: Asking) -> None:
 
 def test_an_unfinished_body_of_a_refused_page_is_not_read(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    connection.send(request_of(b"", headers={"content-length": "1000", "origin": "https://evil.example"}))
+    connection.send(
+        request_of(b"", headers={"content-length": "1000", "origin": "https://evil.example"})
+    )
     assert connection.answer().status_code == 403

@@ -54,7 +54,9 @@ ConfigOf = Callable[..., dict[str, Any]]
 # Routes
 
 
-def test_sr_001_sr_006_sr_025_a_model_and_messages_are_enough(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_001_sr_006_sr_025_a_model_and_messages_are_enough(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """SR-001, SR-006, SR-025, SR-051: JSON in, JSON out."""
     response = ask.post({"model": "m", "messages": HELLO})
     assert response.status_code == 200
@@ -70,7 +72,8 @@ def test_sr_003_no_key_is_needed(ask: Asking) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["Bearer not-needed", "Bearer x", "Basic zzz", "", "Bearer", "Bearer  ", "é", "Bearer é"]
+    "value",
+    ["Bearer not-needed", "Bearer x", "Basic zzz", "", "Bearer", "Bearer  ", "é", "Bearer é"],
 )
 def test_sr_004_any_key_is_accepted(pair: Pair, wire: Connect, value: str) -> None:
     connection = wire(pair.gateway)
@@ -78,8 +81,12 @@ def test_sr_004_any_key_is_accepted(pair: Pair, wire: Connect, value: str) -> No
     assert connection.answer().status_code == 200
 
 
-@pytest.mark.parametrize("name", ["authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"])
-def test_sr_005_the_clients_key_is_not_forwarded(ask: Asking, first: ScriptedUpstream, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"]
+)
+def test_sr_005_the_clients_key_is_not_forwarded(
+    ask: Asking, first: ScriptedUpstream, name: str
+) -> None:
     ask.chat({name: "Bearer of-the-client"})
     seen = first.requests[0]
     assert seen.headers["authorization"] == f"Bearer {KEY}"
@@ -87,11 +94,19 @@ def test_sr_005_the_clients_key_is_not_forwarded(ask: Asking, first: ScriptedUps
 
 
 def test_sr_007_every_model_of_every_enabled_provider(
-    upstreams: Callable[[], ScriptedUpstream], provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstreams: Callable[[], ScriptedUpstream],
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     """SR-007: by its local name, which becomes the provider's own."""
     one, two = upstreams(), upstreams()
-    named = {"kimi-k2": "moonshotai/kimi-k2", "llama": "llama-3.1-8b", "org/with:slash": "org/with:slash@1"}
+    named = {
+        "kimi-k2": "moonshotai/kimi-k2",
+        "llama": "llama-3.1-8b",
+        "org/with:slash": "org/with:slash@1",
+    }
     listed = ["a-model", "another model", "ünïcode"]
     config = config_of(one=provider(one, named), two={**provider(two), "models": listed})
     ask = asking(served(config))
@@ -148,7 +163,17 @@ def test_sr_008_head_has_a_status_and_no_body(ask: Asking) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/health", "/ready", "/v1/models", "/v1/models/m", "/docs", "/docs/openapi.json", "/v1/nope"]
+    "path",
+    [
+        "/",
+        "/health",
+        "/ready",
+        "/v1/models",
+        "/v1/models/m",
+        "/docs",
+        "/docs/openapi.json",
+        "/v1/nope",
+    ],
 )
 def test_sr_008_head_works_wherever_get_does(ask: Asking, path: str) -> None:
     """SR-008: the same status and headers; monitors and browsers send it."""
@@ -160,7 +185,10 @@ def test_sr_008_head_works_wherever_get_does(ask: Asking, path: str) -> None:
 
 def test_sr_008_a_connection_serves_on_after_head(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    connection.send(b"HEAD /health HTTP/1.1\r\nhost: test\r\n\r\n" + request_of({"model": "m", "messages": HELLO}))
+    connection.send(
+        b"HEAD /health HTTP/1.1\r\nhost: test\r\n\r\n"
+        + request_of({"model": "m", "messages": HELLO})
+    )
     received = b""
     while b"chat.completion" not in received:
         received += connection.socket.recv(65536)
@@ -219,7 +247,9 @@ def test_sr_028_anything_else_is_not_streamed(ask: Asking, members: dict[str, ob
     assert ask.chat(**members).json()["object"] == "chat.completion"
 
 
-def test_sr_026_unknown_parameters_pass_through_unchanged(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_026_unknown_parameters_pass_through_unchanged(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """SR-026: byte for byte, so that numbers and escapes keep their spelling."""
     members = [
         rb'"tools": [{"type":"function","function":{"name":"f","parameters":{"minimum":1.50,"x":1e2}}}]',
@@ -241,7 +271,9 @@ def test_sr_026_unknown_parameters_pass_through_unchanged(ask: Asking, first: Sc
         rb'"of_a_vendor": {"deep":[1.0,-0,1E+2,12345678901234567890123,null,{"k":[]}], "k" : "v"}',
         '"naïve": "é"'.encode(),
     ]
-    body = b'{"model":"m","messages":[{"role":"user","content":"Hello!"}],' + b",".join(members) + b"}"
+    body = (
+        b'{"model":"m","messages":[{"role":"user","content":"Hello!"}],' + b",".join(members) + b"}"
+    )
     assert ask.post(body).status_code == 200
     sent = first.requests[0].body
     assert [member for member in members if member.partition(b": ")[2] not in sent] == []
@@ -251,8 +283,23 @@ def test_sr_026_unknown_parameters_pass_through_unchanged(ask: Asking, first: Sc
 @pytest.mark.parametrize(
     "name",
     [
-        *("temperature", "max_tokens", "max_completion_tokens", "top_p", "frequency_penalty", "presence_penalty"),
-        *("stop", "seed", "stream", "logprobs", "top_logprobs", "reasoning_effort", "enable_thinking"),
+        *(
+            "temperature",
+            "max_tokens",
+            "max_completion_tokens",
+            "top_p",
+            "frequency_penalty",
+            "presence_penalty",
+        ),
+        *(
+            "stop",
+            "seed",
+            "stream",
+            "logprobs",
+            "top_logprobs",
+            "reasoning_effort",
+            "enable_thinking",
+        ),
         *("tools", "tool_choice", "response_format", "n", "stream_options", "user", "of_a_vendor"),
     ],
 )
@@ -264,12 +311,21 @@ def test_sr_027_null_is_absent(ask: Asking, name: str) -> None:
     "body",
     [
         *(b"", b"{bad", b"[]", b"null", b'"m"', b"1", b"\xff\xfe", b'{"model":"m","messages":[]'),
-        *(b'{"model":"m","messages":[{"role":"user","content":"\xff"}]}', b'{"a":' * 20_000, b"[" * 20_000),
-        b'{"model":"m","messages":[{"role":"user","content":"x"}],"deep":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        *(
+            b'{"model":"m","messages":[{"role":"user","content":"\xff"}]}',
+            b'{"a":' * 20_000,
+            b"[" * 20_000,
+        ),
+        b'{"model":"m","messages":[{"role":"user","content":"x"}],"deep":'
+        + b"[" * 20_000
+        + b"]" * 20_000
+        + b"}",
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_sr_030_a_body_that_is_not_a_json_object(ask: Asking, first: ScriptedUpstream, body: bytes) -> None:
+def test_sr_030_a_body_that_is_not_a_json_object(
+    ask: Asking, first: ScriptedUpstream, body: bytes
+) -> None:
     response = ask.post(body)
     assert response.status_code == 400
     assert error_of(response)["type"] == "invalid_request_error"
@@ -294,7 +350,10 @@ def test_sr_030_a_body_that_is_not_a_json_object(ask: Asking, first: ScriptedUps
         ({"model": "m", "messages": HELLO, "stop": 1}, "stop"),
         ({"model": "m", "messages": HELLO, "stop": ["a", 1]}, "stop[1]"),
         ({"model": "m", "messages": HELLO, "stream": "yes"}, "stream"),
-        ({"model": "m", "messages": HELLO, "stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+        (
+            {"model": "m", "messages": HELLO, "stream_options": {"include_usage": 1}},
+            "stream_options.include_usage",
+        ),
         ({"model": "m", "messages": HELLO, "top_logprobs": 21}, "top_logprobs"),
     ],
 )
@@ -352,9 +411,20 @@ TEXT_PART = {"type": "text", "text": "What is it?"}
         [{"type": "image_url", "image_url": {"url": "https://example.com/a.png?x=1"}}],
         [{"type": "image_url", "image_url": "https://example.com/a.png"}],
         [{"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}],
-        [{"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}],
+        [
+            {
+                "type": "file",
+                "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
+            }
+        ],
         [{"type": "file", "file": {"file_id": "file-abc"}}],
-        [{"type": "of_a_vendor", "of_a_vendor": {"x": [1]}, "cache_control": {"type": "ephemeral"}}],
+        [
+            {
+                "type": "of_a_vendor",
+                "of_a_vendor": {"x": [1]},
+                "cache_control": {"type": "ephemeral"},
+            }
+        ],
     ],
 )
 def test_sr_033_to_sr_038_content_of_every_kind_is_forwarded(
@@ -373,7 +443,10 @@ def test_sr_033_to_sr_038_content_of_every_kind_is_forwarded(
         ("image_url.url", {"type": "image_url", "image_url": {"url": "file:///etc/hostname"}}),
         ("image_url.url", {"type": "image_url", "image_url": {"url": "cat.png"}}),
         ("image_url", {"type": "image_url", "image_url": "../cat.png"}),
-        ("input_audio.data", {"type": "input_audio", "input_audio": {"data": "/etc/hostname", "format": "wav"}}),
+        (
+            "input_audio.data",
+            {"type": "input_audio", "input_audio": {"data": "/etc/hostname", "format": "wav"}},
+        ),
         ("file.file_data", {"type": "file", "file": {"file_data": "/etc/hostname"}}),
         ("file.file_data", {"type": "file", "file": {"file_data": "~/.ssh/id_rsa"}}),
         ("file.file_data", {"type": "file", "file": {"file_data": "C:\\boot.ini"}}),
@@ -389,7 +462,11 @@ def test_sr_039_a_local_path_is_refused(
 
 
 def test_sr_040_a_tool_call_and_its_answer(ask: Asking, first: ScriptedUpstream) -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1.0}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"a": 1.0}'},
+    }
     messages = [
         *HELLO,
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -400,7 +477,11 @@ def test_sr_040_a_tool_call_and_its_answer(ask: Asking, first: ScriptedUpstream)
 
 
 def test_sr_041_every_system_message_is_kept(ask: Asking, first: ScriptedUpstream) -> None:
-    messages = [{"role": "system", "content": "One."}, *HELLO, {"role": "system", "content": "Two."}]
+    messages = [
+        {"role": "system", "content": "One."},
+        *HELLO,
+        {"role": "system", "content": "Two."},
+    ]
     assert ask.chat(messages=messages).status_code == 200
     assert first.requests[0].json["messages"] == messages
 
@@ -420,13 +501,26 @@ def test_sr_042_a_hundred_answers_have_a_hundred_ids(
 
 
 @pytest.mark.parametrize("given", [None, "text", ""])
-def test_sr_043_the_object_is_a_chat_completion(ask: Asking, first: ScriptedUpstream, given: str | None) -> None:
+def test_sr_043_the_object_is_a_chat_completion(
+    ask: Asking, first: ScriptedUpstream, given: str | None
+) -> None:
     first.default = whole(object=given)
     assert ask.chat().json()["object"] == "chat.completion"
 
 
 @pytest.mark.parametrize(
-    "given", [None, 1_700_000_000.25, "1700000000", 1_700_000_000_250, 1_700_000_000_250.0, "soon", -1, 0, True]
+    "given",
+    [
+        None,
+        1_700_000_000.25,
+        "1700000000",
+        1_700_000_000_250,
+        1_700_000_000_250.0,
+        "soon",
+        -1,
+        0,
+        True,
+    ],
 )
 def test_sr_044_created_is_an_integer(ask: Asking, first: ScriptedUpstream, given: object) -> None:
     """SR-044: in seconds, in any spelling of the provider; the current time if the value is invalid."""
@@ -446,7 +540,11 @@ def test_sr_045_the_model_is_the_local_name(ask: Asking, first: ScriptedUpstream
 
 
 def test_sr_045_after_a_fallback_it_is_the_name_that_served(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     upstream.script(error(500), completion())
     config = config_of(one=provider(upstream, {"big": "up-big", "small": "up-small"}))
@@ -468,7 +566,8 @@ def test_sr_046_sr_047_the_choices(ask: Asking, first: ScriptedUpstream) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [("STOP", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), (None, "stop")]
+    ("given", "expected"),
+    [("STOP", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), (None, "stop")],
 )
 def test_sr_048_finish_reasons_are_openais(
     ask: Asking, first: ScriptedUpstream, given: str | None, expected: str
@@ -479,14 +578,26 @@ def test_sr_048_finish_reasons_are_openais(
 
 def test_sr_049_usage_is_the_providers(ask: Asking, first: ScriptedUpstream) -> None:
     details = {"cached_tokens": 3}
-    usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 12, "prompt_tokens_details": details}
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 1,
+        "total_tokens": 12,
+        "prompt_tokens_details": details,
+    }
     first.default = whole(usage=usage)
     assert ask.chat().json()["usage"] == usage
 
 
-def test_sr_050_sr_052_only_the_providers_fields_are_returned(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_050_sr_052_only_the_providers_fields_are_returned(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """SR-050: nothing is lost. SR-052: nothing is added, so that strict clients see only known fields."""
-    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "x": 1}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "f", "arguments": "{}"},
+        "x": 1,
+    }
     message = {
         "role": "assistant",
         "content": None,
@@ -495,8 +606,17 @@ def test_sr_050_sr_052_only_the_providers_fields_are_returned(ask: Asking, first
         "reasoning_content": "Hm.",
         "annotations": [{"type": "url_citation", "url_citation": {"url": "https://example.com"}}],
     }
-    logprobs = {"content": [{"token": "H", "logprob": -0.50, "bytes": [72], "top_logprobs": []}], "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": "tool_calls", "of_vendor": True}
+    logprobs = {
+        "content": [{"token": "H", "logprob": -0.50, "bytes": [72], "top_logprobs": []}],
+        "refusal": None,
+    }
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": logprobs,
+        "finish_reason": "tool_calls",
+        "of_vendor": True,
+    }
     members: dict[str, Any] = {
         "choices": [choice],
         "system_fingerprint": "fp_1",
@@ -517,7 +637,11 @@ def test_sr_052_time_and_attempts_are_in_the_headers(ask: Asking) -> None:
 
 
 def test_dropped_parameters_are_in_a_header(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     """A parameter that the provider does not support is not dropped silently."""
     config = config_of(one={**provider(upstream), "type": "odd"})
@@ -528,11 +652,18 @@ def test_dropped_parameters_are_in_a_header(
 
 
 def test_the_header_of_dropped_parameters_is_limited(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     """A client may send any number of parameters with names of any length."""
     upstream.default = json_body(
-        {"message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]}, "finish_reason": "COMPLETE"}
+        {
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]},
+            "finish_reason": "COMPLETE",
+        }
     )
     ask = asking(served(config_of(one={**provider(upstream), "type": "cohere"})))
     for names in ([f"unknown_{number}" for number in range(5000)], ["x" * 1_000_000, "y"]):
@@ -566,25 +697,37 @@ def test_sr_053_the_shape_of_a_stream(ask: Asking, first: ScriptedUpstream) -> N
 
 
 def test_sr_042_a_stream_without_ids_gets_one(ask: Asking, first: ScriptedUpstream) -> None:
-    first.default = events(chunk({"content": "Hello!"}, id=""), chunk({}, "stop", id=None), "[DONE]")
+    first.default = events(
+        chunk({"content": "Hello!"}, id=""), chunk({}, "stop", id=None), "[DONE]"
+    )
     one, two = ({each["id"] for each in ask.chunks()} for _ in range(2))
     assert len(one) == len(two) == 1
     assert one != two
     assert all(one | two)
 
 
-def test_sr_054_the_role_comes_first_and_the_finish_reason_last(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_054_the_role_comes_first_and_the_finish_reason_last(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """SR-054: also if the provider omits the role."""
-    first.default = events(chunk({"content": "Hello"}), chunk({"content": "!"}), chunk({}, "stop"), "[DONE]")
+    first.default = events(
+        chunk({"content": "Hello"}), chunk({"content": "!"}), chunk({}, "stop"), "[DONE]"
+    )
     chunks = ask.chunks()
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
-    assert [one["choices"][0]["finish_reason"] for one in chunks] == [None] * (len(chunks) - 1) + ["stop"]
+    assert [one["choices"][0]["finish_reason"] for one in chunks] == [None] * (len(chunks) - 1) + [
+        "stop"
+    ]
 
 
 @pytest.mark.parametrize("ends", [(), ("[DONE]",), ("[DONE]", "[DONE]")], ids=len)
-def test_sr_054_done_comes_once(ask: Asking, first: ScriptedUpstream, ends: tuple[str, ...]) -> None:
+def test_sr_054_done_comes_once(
+    ask: Asking, first: ScriptedUpstream, ends: tuple[str, ...]
+) -> None:
     """SR-054: an answer is complete even if the provider omits or repeats it."""
-    first.default = events(chunk({"role": "assistant", "content": "Hello!"}), chunk({}, "stop"), *ends)
+    first.default = events(
+        chunk({"role": "assistant", "content": "Hello!"}), chunk({}, "stop"), *ends
+    )
     assert ask.events().count("[DONE]") == 1
 
 
@@ -593,7 +736,9 @@ def test_sr_055_usage_if_it_is_requested(ask: Asking, first: ScriptedUpstream, a
     usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
     hello = chunk({"role": "assistant", "content": "Hello!"})
     ends = (
-        [chunk({}, "stop", usage=usage)] if along else [chunk({}, "stop"), {**chunk({}), "choices": [], "usage": usage}]
+        [chunk({}, "stop", usage=usage)]
+        if along
+        else [chunk({}, "stop"), {**chunk({}), "choices": [], "usage": usage}]
     )
     first.default = events(hello, *ends, "[DONE]")
     *chunks, last = ask.chunks(stream_options={"include_usage": True})
@@ -601,7 +746,9 @@ def test_sr_055_usage_if_it_is_requested(ask: Asking, first: ScriptedUpstream, a
     assert all(one["choices"] and not one.get("usage") for one in chunks)
 
 
-@pytest.mark.parametrize("members", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}])
+@pytest.mark.parametrize(
+    "members", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}]
+)
 def test_sr_055_no_usage_if_it_is_not_requested(
     ask: Asking, first: ScriptedUpstream, members: dict[str, object]
 ) -> None:
@@ -614,7 +761,9 @@ def test_sr_055_no_usage_if_it_is_not_requested(
 ALWAYS = '[server]\nstream_usage = "always"\n'
 
 
-@pytest.mark.parametrize("members", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}])
+@pytest.mark.parametrize(
+    "members", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}]
+)
 def test_sr_055_usage_for_every_stream_if_the_user_wants_it(
     served: Serve, upstream: ScriptedUpstream, asking: Ask, members: dict[str, object]
 ) -> None:
@@ -626,7 +775,9 @@ def test_sr_055_usage_for_every_stream_if_the_user_wants_it(
     assert all(one["choices"] for one in chunks)
 
 
-def test_sr_055_usage_for_every_text_stream(served: Serve, upstream: ScriptedUpstream, asking: Ask) -> None:
+def test_sr_055_usage_for_every_text_stream(
+    served: Serve, upstream: ScriptedUpstream, asking: Ask
+) -> None:
     """SR-055: of the legacy dialect, too."""
     ask = asking(served(first_alone(upstream), ALWAYS))
     response = ask.post({"model": "m", "prompt": "Hi", "stream": True}, TEXT)
@@ -635,7 +786,9 @@ def test_sr_055_usage_for_every_text_stream(served: Serve, upstream: ScriptedUps
     assert json.loads(last)["usage"]["total_tokens"] > 0
 
 
-def test_sr_056_parallel_tool_calls_keep_their_indices(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_056_parallel_tool_calls_keep_their_indices(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     def part(index: int, arguments: str, **more: object) -> dict[str, object]:
         return {"index": index, "function": {"arguments": arguments}, **more}
 
@@ -645,14 +798,21 @@ def test_sr_056_parallel_tool_calls_keep_their_indices(ask: Asking, first: Scrip
 
     rows = [[begin(0)], [part(0, '{"a":')], [begin(1), part(0, "1}")], [part(1, '{"b":2}')]]
     begun = chunk({"role": "assistant", "content": None, "tool_calls": rows[0]})
-    first.default = events(begun, *(chunk({"tool_calls": row}) for row in rows[1:]), chunk({}, "tool_calls"), "[DONE]")
+    first.default = events(
+        begun, *(chunk({"tool_calls": row}) for row in rows[1:]), chunk({}, "tool_calls"), "[DONE]"
+    )
     *chunks, last = ask.chunks()
     assert [one["choices"][0]["delta"]["tool_calls"] for one in chunks] == rows
     assert last["choices"][0]["finish_reason"] == "tool_calls"
 
 
 def test_sr_050_fields_of_chunks_are_preserved(ask: Asking, first: ScriptedUpstream) -> None:
-    delta = {"role": "assistant", "content": "Hello!", "reasoning_content": "Hm.", "of_vendor": {"x": 1.0}}
+    delta = {
+        "role": "assistant",
+        "content": "Hello!",
+        "reasoning_content": "Hm.",
+        "of_vendor": {"x": 1.0},
+    }
     sent = chunk(delta, system_fingerprint="fp_1", citations=["x"])
     first.default = events(sent, chunk({}, "stop"), "[DONE]")
     assert ask.chunks()[0] == {**sent, "model": "m"}
@@ -664,11 +824,21 @@ def test_sr_050_fields_of_chunks_are_preserved(ask: Asking, first: ScriptedUpstr
         error(500),
         Reply(events(), Close()),
         Reply(events(chunk({"role": "assistant", "content": ""})), Reset()),
-        events(chunk({"role": "assistant", "content": ""}), {"error": {"message": "out of order", "code": 500}}),
+        events(
+            chunk({"role": "assistant", "content": ""}),
+            {"error": {"message": "out of order", "code": 500}},
+        ),
         events(chunk({"role": "assistant", "content": ""})),
         text_body("<html>", media="text/html"),
     ],
-    ids=["a status", "closed at once", "reset before content", "an error event", "ended before content", "a page"],
+    ids=[
+        "a status",
+        "closed at once",
+        "reset before content",
+        "an error event",
+        "ended before content",
+        "a page",
+    ],
 )
 def test_sr_057_a_failure_before_the_first_byte_has_a_status(
     ask: Asking, first: ScriptedUpstream, reply: Reply
@@ -708,7 +878,9 @@ def test_sr_058_a_failure_after_the_first_byte_does_not_look_complete(
     assert isinstance(last["error"]["type"], str)
 
 
-def test_sr_059_a_client_that_leaves_a_stream_releases_the_provider(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_059_a_client_that_leaves_a_stream_releases_the_provider(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = Reply(events(*BEGUN), Stall())
     with ask.stream() as response:
         next(response.iter_lines())
@@ -729,18 +901,27 @@ def test_sr_059_a_client_that_leaves_before_the_answer_releases_the_provider(
 
 def test_sr_060_chunks_are_forwarded_as_they_are_sent(ask: Asking, first: ScriptedUpstream) -> None:
     go = threading.Event()
-    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]  # the head is sent already
+    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[
+        1:
+    ]  # the head is sent already
     first.default = Reply(events(*BEGUN), Wait(go), *rest)
     with ask.stream() as response:
         lines = response.iter_lines()
         first_content = next(line for line in lines if "Half" in line)
         go.set()
-        assert json.loads(first_content.removeprefix("data: "))["choices"][0]["delta"]["content"] == "Half"
+        assert (
+            json.loads(first_content.removeprefix("data: "))["choices"][0]["delta"]["content"]
+            == "Half"
+        )
         assert "data: [DONE]" in list(lines)
 
 
 def test_sr_053_a_silent_stream_is_kept_alive_by_comments(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     """`[server] keep_alive`: the seconds after which a comment keeps proxies from closing a silent stream."""
     go = threading.Event()
@@ -755,12 +936,18 @@ def test_sr_053_a_silent_stream_is_kept_alive_by_comments(
 
 
 def test_sr_057_nothing_is_sent_before_there_is_an_answer(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    wire: Connect,
 ) -> None:
     """A keep-alive comment would commit to 200, so that a failure could not have a status."""
     go = threading.Event()
     upstream.default = Reply(Wait(go), error(500))
-    gateway = served(config_of(one=provider(upstream)), NO_RETRIES + "[server]\nkeep_alive = 0.01\n")
+    gateway = served(
+        config_of(one=provider(upstream)), NO_RETRIES + "[server]\nkeep_alive = 0.01\n"
+    )
     connection = wire(gateway)
     connection.send(request_of({"model": "m", "messages": HELLO, "stream": True}))
     upstream.wait_for_request()
@@ -772,9 +959,13 @@ def test_sr_057_nothing_is_sent_before_there_is_an_answer(
 # Errors
 
 
-@pytest.mark.parametrize("name", ["unknown-model", "M", "m ", UPSTREAM_ID, "it's", 'a "b" ü\n', "x" * 10_000])
+@pytest.mark.parametrize(
+    "name", ["unknown-model", "M", "m ", UPSTREAM_ID, "it's", 'a "b" ü\n', "x" * 10_000]
+)
 @pytest.mark.parametrize("stream", [False, True])
-def test_sr_061_sr_062_an_unknown_model(ask: Asking, first: ScriptedUpstream, name: str, stream: bool) -> None:
+def test_sr_061_sr_062_an_unknown_model(
+    ask: Asking, first: ScriptedUpstream, name: str, stream: bool
+) -> None:
     response = ask.chat(model=name, stream=stream)
     assert response.status_code == 404
     assert response.json() == {
@@ -829,16 +1020,27 @@ def test_sr_066_a_key_repeated_by_a_provider_is_redacted(
 
 
 @pytest.mark.parametrize("where", ["message", "type", "code"])
-def test_sr_066_a_key_in_an_error_event_is_redacted(ask: Asking, first: ScriptedUpstream, where: str) -> None:
-    fault = {"message": "out of order", "type": "server_error", "code": "broken", where: f"no good with {KEY}"}
+def test_sr_066_a_key_in_an_error_event_is_redacted(
+    ask: Asking, first: ScriptedUpstream, where: str
+) -> None:
+    fault = {
+        "message": "out of order",
+        "type": "server_error",
+        "code": "broken",
+        where: f"no good with {KEY}",
+    }
     first.default = events(*BEGUN, {"error": fault})
     last = json.loads(ask.events()[-1])
     assert last["error"][where] == "no good with ***"
 
 
-def test_sr_066_a_key_in_a_providers_headers_is_not_forwarded(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_066_a_key_in_a_providers_headers_is_not_forwarded(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """SR-066: a provider's own headers do not reach the client."""
-    first.default = error(500, f"no good with {KEY}", {"x-echo": KEY, "x-request-id": KEY, "set-cookie": KEY})
+    first.default = error(
+        500, f"no good with {KEY}", {"x-echo": KEY, "x-request-id": KEY, "set-cookie": KEY}
+    )
     response = ask.chat()
     assert response.status_code == 502
     assert KEY not in f"{response.text}{response.headers}"

@@ -30,7 +30,9 @@ def serving(app: Any, http: Any) -> Iterator[Connect]:
     """A server of an application; yields a function that connects to it."""
     with ExitStack() as ending:
         listening = ending.enter_context(socket.create_server(("127.0.0.1", 0)))
-        config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False)
+        config = uvicorn.Config(
+            app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -51,7 +53,9 @@ def serving(app: Any, http: Any) -> Iterator[Connect]:
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
     """Answers at once, without reading a body."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}
+    )
     await send({"type": "http.response.body", "body": b"Hello"})
 
 
@@ -65,7 +69,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
             return
         body += message["body"]
         more = message["more_body"]
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"%d" % len(body))],
+        }
+    )
     await send({"type": "http.response.body", "body": body})
 
 
@@ -101,7 +111,9 @@ def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.02)
 
 
-both = pytest.mark.parametrize("http", [Http1Protocol, BoundedH11Protocol], ids=["httptools", "h11"])
+both = pytest.mark.parametrize(
+    "http", [Http1Protocol, BoundedH11Protocol], ids=["httptools", "h11"]
+)
 
 
 # Connections without a request
@@ -141,7 +153,9 @@ def test_a_connection_without_a_request_is_closed(
 
 
 @both
-def test_a_connection_with_short_requests_stays_open(http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_with_short_requests_stays_open(
+    http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also if each of them begins and ends between two checks."""
     monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.3)
     with serving(hello, http) as connect:
@@ -196,7 +210,13 @@ LARGE = 8 * 2**20
 
 async def large(scope: Any, receive: Any, send: Any) -> None:
     """A whole answer that no socket's buffer holds."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"%d" % LARGE)],
+        }
+    )
     await send({"type": "http.response.body", "body": b"x" * LARGE})
 
 
@@ -319,7 +339,9 @@ def test_a_reader_as_slow_as_its_stream_is_steady(loop: Loop, client: Client) ->
     assert client.ended == ""
 
 
-def test_a_stream_that_goes_on_does_not_hide_that_nothing_is_read(loop: Loop, client: Client) -> None:
+def test_a_stream_that_goes_on_does_not_hide_that_nothing_is_read(
+    loop: Loop, client: Client
+) -> None:
     client.write(1000)
     for _ in range(61):
         loop.advance(1)
@@ -362,7 +384,9 @@ def test_trailers_are_limited() -> None:
         with serving(app, Http1Protocol) as connect:
             connection = connect()
             connection.sendall(CHUNKED + b"1\r\na\r\n0\r\n")
-            assert ends_while_sending(connection, line * 5000, 200), "6 MB of trailers were accepted"
+            assert ends_while_sending(connection, line * 5000, 200), (
+                "6 MB of trailers were accepted"
+            )
 
 
 def test_a_trailer_and_the_size_of_a_chunk_have_no_endless_line() -> None:
@@ -371,7 +395,9 @@ def test_a_trailer_and_the_size_of_a_chunk_have_no_endless_line() -> None:
         with serving(echo, Http1Protocol) as connect:
             connection = connect()
             connection.sendall(CHUNKED + start)
-            assert ends_while_sending(connection, b"x" * 50_000, 100), "5 MB in one line were accepted"
+            assert ends_while_sending(connection, b"x" * 50_000, 100), (
+                "5 MB in one line were accepted"
+            )
 
 
 @both
@@ -429,7 +455,9 @@ def test_an_offer_on_a_connection_that_ends_is_answered(http: Any, head: bytes) 
 def test_offers_that_are_sent_together_are_answered() -> None:
     """With their bodies, and with requests that offer nothing in between."""
     post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n"
-    together = b"".join(post + (OFFER if number % 3 else b"\r\n") + b"%03d" % number for number in range(30))
+    together = b"".join(
+        post + (OFFER if number % 3 else b"\r\n") + b"%03d" % number for number in range(30)
+    )
     with serving(echo, Http1Protocol) as connect:
         connection = connect()
         connection.sendall(together)
@@ -440,14 +468,18 @@ def test_offers_that_are_sent_together_are_answered() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\r\n", OFFER], ids=["plain", "with an offer"])
-def test_requests_that_are_sent_ahead_are_limited(end: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_requests_that_are_sent_ahead_are_limited(
+    end: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     """A thousand requests fit into one packet, and each takes a hundred times its size. The first ones are answered."""
     with serving(hello, Http1Protocol) as connect, caplog.at_level(logging.WARNING):
         connection = connect()
         connection.sendall((b"GET / HTTP/1.1\r\nhost: x\r\n" + end) * 3000)
         received = rest_of(connection)
     assert 64 <= received.count(b"HTTP/1.1 200 OK\r\n") < 3000
-    assert not [record for record in caplog.records if record.name.startswith(("uvicorn", "asyncio"))]
+    assert not [
+        record for record in caplog.records if record.name.startswith(("uvicorn", "asyncio"))
+    ]
 
 
 def test_an_invalid_request_does_not_spoil_the_answer_to_an_earlier_one() -> None:

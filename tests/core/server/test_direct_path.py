@@ -41,8 +41,20 @@ def ask(app: DirectPath, method: str, path: str) -> tuple[int, bytes]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope: Any = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
-    scope |= {"headers": [(b"host", b"x")], "server": ("x", 80), "client": ("x", 1), "scheme": "http", "root_path": ""}
+    scope: Any = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+    }
+    scope |= {
+        "headers": [(b"host", b"x")],
+        "server": ("x", 80),
+        "client": ("x", 1),
+        "scheme": "http",
+        "root_path": "",
+    }
     asyncio.run(app(scope, receive, send))
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
@@ -67,5 +79,7 @@ def test_a_post_to_the_very_path_bypasses_the_router() -> None:
     ids=lambda options: next(iter(options)),
 )
 def test_what_would_not_apply_to_these_paths_prevents_startup(options: dict[str, Any]) -> None:
-    with pytest.raises(LlmsError, match=rf"`{next(iter(options))}` would not apply to {PATH}: wrap the application"):
+    with pytest.raises(
+        LlmsError, match=rf"`{next(iter(options))}` would not apply to {PATH}: wrap the application"
+    ):
         DirectPath(Litestar([elsewhere], **options), {PATH: direct})

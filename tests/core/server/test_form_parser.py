@@ -29,7 +29,9 @@ def form(*fields: Field, boundary: str = BOUNDARY, end: bytes = b"--\r\n") -> by
     return b"".join(parts) + f"--{boundary}".encode() + end
 
 
-def written(data: bytes, splits: Sequence[int] = (), model: bytes = b"other") -> tuple[FormParser, bytes]:
+def written(
+    data: bytes, splits: Sequence[int] = (), model: bytes = b"other"
+) -> tuple[FormParser, bytes]:
     """The form that is sent on, with another model."""
     parser = FormParser(BOUNDARY, ["stream"])
     output = b""
@@ -50,14 +52,30 @@ def read(data: bytes) -> list[tuple[object, object]]:
     head = f'MIME-Version: 1.0\r\nContent-Type: multipart/form-data; boundary="{BOUNDARY}"\r\n\r\n'.encode()
     message = email.message_from_bytes(head + data, policy=email.policy.HTTP)
     parts = [part for part in message.walk() if not part.is_multipart()]
-    return [(part.get_param("name", header="content-disposition"), part.get_payload(decode=True)) for part in parts]
+    return [
+        (part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
+        for part in parts
+    ]
 
 
 CONTENT = st.binary(max_size=60) | st.sampled_from(
-    [b"", b"\r\n", b"\r", b"--", b"\r\n--", b"\r\n--a-boundar", b"--a-boundary", b"\r\n--a-boundarx\r\n"]
+    [
+        b"",
+        b"\r\n",
+        b"\r",
+        b"--",
+        b"\r\n--",
+        b"\r\n--a-boundar",
+        b"--a-boundary",
+        b"\r\n--a-boundarx\r\n",
+    ]
 )
 # The boundary itself must not be in a part's content.
-FILE = st.lists(CONTENT, max_size=4).map(b"".join).filter(lambda data: b"\r\n--a-boundary" not in b"\r\n" + data)
+FILE = (
+    st.lists(CONTENT, max_size=4)
+    .map(b"".join)
+    .filter(lambda data: b"\r\n--a-boundary" not in b"\r\n" + data)
+)
 
 
 @given(before=FILE, after=FILE, splits=st.lists(st.integers(0, 1000), max_size=30))
@@ -90,7 +108,11 @@ def test_whatever_is_sent_on_has_an_end(junk: bytes, splits: list[int]) -> None:
 
 
 def test_other_parsers_read_what_was_read_here() -> None:
-    data = b"a preamble\r\n" + form(("model", None, b"m"), ("file", 'a \\"b".wav', b"\r\n\x00\xff")) + b"an epilogue"
+    data = (
+        b"a preamble\r\n"
+        + form(("model", None, b"m"), ("file", 'a \\"b".wav', b"\r\n\x00\xff"))
+        + b"an epilogue"
+    )
     _, output = written(data)
     assert [name for name, _ in read(output)] == ["model", "file"]
     assert dict(read(output))["model"] == b"other"
@@ -105,7 +127,9 @@ def test_a_form_without_a_model_gets_one() -> None:
 
 
 def test_only_fields_that_were_asked_for_are_read() -> None:
-    parser, _ = written(form(("model", None, b"m"), ("prompt", None, b"p" * 10_000), ("stream", None, b"true")))
+    parser, _ = written(
+        form(("model", None, b"m"), ("prompt", None, b"p" * 10_000), ("stream", None, b"true"))
+    )
     assert parser.fields == {"model": "m", "stream": "true"}
 
 
@@ -121,7 +145,9 @@ def test_only_fields_that_were_asked_for_are_read() -> None:
         (tuple(("x", None, b"") for _ in range(1001)), "segment count"),
     ],
 )
-def test_a_form_that_could_be_read_in_two_ways_is_refused(fields: tuple[Field, ...], message: str) -> None:
+def test_a_form_that_could_be_read_in_two_ways_is_refused(
+    fields: tuple[Field, ...], message: str
+) -> None:
     with pytest.raises(RequestError, match=message):
         written(form(*fields))
 
@@ -140,7 +166,13 @@ def test_the_length_of_the_models_part_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=a", "multipart/form-data; boundary="],
+    [
+        "",
+        "application/json",
+        "multipart/form-data",
+        "multipart/mixed; boundary=a",
+        "multipart/form-data; boundary=",
+    ],
 )
 def test_another_content_type_is_refused(content_type: str) -> None:
     with pytest.raises(RequestError, match="must be a form") as caught:

@@ -40,7 +40,9 @@ FILE = part("file", LARGE, "a.wav")
 
 @pytest.fixture
 def two(
-    upstreams: Callable[[], ScriptedUpstream], provider: ProviderBlock, config_of: Callable[..., dict[str, Any]]
+    upstreams: Callable[[], ScriptedUpstream],
+    provider: ProviderBlock,
+    config_of: Callable[..., dict[str, Any]],
 ) -> tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]]:
     """Two providers of one model, and their configuration."""
     first = upstreams()
@@ -49,7 +51,9 @@ def two(
     return first, second, config_of(first=provider(first), second=provider(second))
 
 
-def post(gateway: Gateway, content: bytes | Iterator[bytes], content_type: str = TYPE) -> httpx.Response:
+def post(
+    gateway: Gateway, content: bytes | Iterator[bytes], content_type: str = TYPE
+) -> httpx.Response:
     headers = {"content-type": content_type}
     return httpx.post(f"{gateway.origin}{PATH}", content=content, headers=headers, timeout=20)
 
@@ -73,7 +77,9 @@ def test_a_large_form_arrives_completely(
     engine: str,
 ) -> None:
     upstream.default = json_body(TEXT)
-    gateway = served(config_of(first=provider(upstream)), f'{SMALL_BUFFER}[upstream]\nengine = "{engine}"\n')
+    gateway = served(
+        config_of(first=provider(upstream)), f'{SMALL_BUFFER}[upstream]\nengine = "{engine}"\n'
+    )
     parts = (MODEL, FILE) if order == "model first" else (FILE, MODEL)
     assert post(gateway, form(*parts)).json() == TEXT
     assert upstream.requests[0].body == form(*parts).replace(b"\r\nm\r\n", b"\r\nup-m\r\n")
@@ -98,7 +104,9 @@ def test_a_form_is_sent_on_while_it_arrives(
                     pieces.append(connection.recv(65536))
                     if b"sound" in b"".join(pieces):
                         seen.set()
-                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nHi")
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nHi"
+                )
                 while connection.recv(65536):
                     pass
 
@@ -122,7 +130,10 @@ def test_a_late_field_that_changes_nothing_is_accepted(
 ) -> None:
     first, _, config = two
     first.default = json_body(TEXT)
-    assert post(served(config, SMALL_BUFFER), form(MODEL, FILE, part("stream", b"False"))).json() == TEXT
+    assert (
+        post(served(config, SMALL_BUFFER), form(MODEL, FILE, part("stream", b"False"))).json()
+        == TEXT
+    )
 
 
 def test_a_form_whose_model_is_empty_is_for_the_default_model(
@@ -140,7 +151,9 @@ def test_a_form_whose_model_is_empty_is_for_the_default_model(
 # Failover
 
 
-@pytest.mark.parametrize("fault", [error(503), Reply(Status(401)), json_body({"error": {"message": "busy"}})])
+@pytest.mark.parametrize(
+    "fault", [error(503), Reply(Status(401)), json_body({"error": {"message": "busy"}})]
+)
 def test_a_form_that_fits_the_buffer_is_sent_to_the_next_provider(
     two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]], served: Serve, fault: Reply
 ) -> None:
@@ -196,7 +209,12 @@ def test_a_provider_that_cannot_be_reached_costs_nothing(
         (form(part("model", b"unknown"), FILE), TYPE, 404, "'unknown' not found"),
         (form(FILE), TYPE, 404, "'whisper-1' not found"),
         (form(MODEL, FILE)[:-30], TYPE, 400, "last boundary"),
-        (form(MODEL, FILE, part("stream", b"true")), TYPE, 400, "'stream' must come before the file"),
+        (
+            form(MODEL, FILE, part("stream", b"true")),
+            TYPE,
+            400,
+            "'stream' must come before the file",
+        ),
     ],
 )
 def test_an_invalid_form_is_refused(
@@ -258,7 +276,9 @@ def test_a_provider_is_not_blamed_for_a_client_that_is_slow(
 
 
 def test_without_room_for_a_file_the_model_has_to_come_first(
-    two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]], served: Serve, monkeypatch: pytest.MonkeyPatch
+    two: tuple[ScriptedUpstream, ScriptedUpstream, dict[str, Any]],
+    served: Serve,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, _, config = two
 
@@ -276,7 +296,12 @@ def test_without_room_for_a_file_the_model_has_to_come_first(
 
 
 def _head(length: int) -> bytes:
-    lines = [f"POST {PATH} HTTP/1.1", "host: 127.0.0.1", f"content-type: {TYPE}", f"content-length: {length}"]
+    lines = [
+        f"POST {PATH} HTTP/1.1",
+        "host: 127.0.0.1",
+        f"content-type: {TYPE}",
+        f"content-length: {length}",
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
@@ -302,7 +327,9 @@ def test_what_was_kept_of_a_form_is_released(
     """Sixteen times the buffer is for all forms together: more of them than that, one after the other, are kept."""
     first, _, config = two
     first.default = error(503)
-    gateway = served(config, "[server]\nreplay_buffer = 300000\n[routing.breaker]\nfailures = 100\n")
+    gateway = served(
+        config, "[server]\nreplay_buffer = 300000\n[routing.breaker]\nfailures = 100\n"
+    )
     for _ in range(20):
         assert post(gateway, form(MODEL, FILE)).headers["x-llms-provider"] == "second"
 
@@ -322,5 +349,7 @@ def test_forms_beyond_the_shared_memory_are_sent_on_without_being_kept(
     release.set()
     for thread in threads:
         thread.join()
-    assert {seen.body for seen in first.requests} == {content.replace(b"\r\nm\r\n", b"\r\nup-m\r\n")}
+    assert {seen.body for seen in first.requests} == {
+        content.replace(b"\r\nm\r\n", b"\r\nup-m\r\n")
+    }
     assert second.requests == []

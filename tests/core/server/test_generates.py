@@ -60,7 +60,12 @@ Plugin = Callable[[str], str]
 
 @pytest.fixture
 def gateway(served: Serve, upstream: ScriptedUpstream, plugin: Plugin) -> ThreadGateway:
-    block = {"type": "jobs", "base_url": upstream.base_url, "api_key": "sk-marked-of-jobs", "models": ["m"]}
+    block = {
+        "type": "jobs",
+        "base_url": upstream.base_url,
+        "api_key": "sk-marked-of-jobs",
+        "models": ["m"],
+    }
     return served({"providers": {"jobs": block}}, plugin(PLUGIN) + NO_RETRIES)
 
 
@@ -84,12 +89,17 @@ def paths(upstream: ScriptedUpstream) -> list[str]:
 
 
 def ask(stream: bool) -> bytes:
-    return request_of({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream})
+    return request_of(
+        {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_the_job_of_a_client_that_leaves_is_cancelled(
-    gateway: ThreadGateway, upstream: ScriptedUpstream, wire: Callable[[Gateway], Wire], stream: bool
+    gateway: ThreadGateway,
+    upstream: ScriptedUpstream,
+    wire: Callable[[Gateway], Wire],
+    stream: bool,
 ) -> None:
     """At once, also after its stream has begun: what is running costs money."""
     running_job(upstream)

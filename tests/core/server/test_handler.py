@@ -82,7 +82,9 @@ class Client:
         self, answer: Stream | Completion | Exception, dialect: Dialect, before_send: Send | None
     ) -> None:
         stream = isinstance(answer, Stream)
-        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}).encode()
+        body = json.dumps(
+            {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+        ).encode()
         bodies = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Any:
@@ -95,7 +97,12 @@ class Client:
                 await before_send(message)
             self.sent.append(message)
 
-        scope: Any = {"type": "http", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
+        scope: Any = {
+            "type": "http",
+            "path": "/v1/chat/completions",
+            "query_string": b"",
+            "headers": [],
+        }
         await handle(self._gateway(answer), dialect, scope, receive, send)
 
     def _gateway(self, answer: Stream | Completion | Exception) -> Any:
@@ -122,7 +129,9 @@ class Client:
             request_ended=lambda: None,
             observes_requests=True,
             recent=RecentRequests(),
-            startup=SimpleNamespace(host=SimpleNamespace(request_finished=self.records.append, observes_starts=False)),
+            startup=SimpleNamespace(
+                host=SimpleNamespace(request_finished=self.records.append, observes_starts=False)
+            ),
         )
 
 
@@ -166,15 +175,21 @@ def test_sr_058_a_dialect_that_fails_in_mid_stream_ends_it_with_an_error() -> No
     assert stream.is_closed
 
 
-@pytest.mark.parametrize("encode_error", [fail, lambda error: None], ids=["raises", "returns no bytes"])
-def test_an_error_that_the_dialect_cannot_encode_is_sent_in_openais_format(encode_error: object) -> None:
+@pytest.mark.parametrize(
+    "encode_error", [fail, lambda error: None], ids=["raises", "returns no bytes"]
+)
+def test_an_error_that_the_dialect_cannot_encode_is_sent_in_openais_format(
+    encode_error: object,
+) -> None:
     client = Client()
     client.request(REFUSED, with_changes(encode_error=encode_error))
     assert client.status == 401
     assert json.loads(client.text)["error"]["code"] == "unauthorized"
 
 
-def test_a_request_that_is_not_decoded_as_a_body_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_request_that_is_not_decoded_as_a_body_is_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """And it is recorded."""
     client = Client()
     client.request(Completion(b"{}"), with_changes(decode=lambda request: {"model": "m"}))
@@ -183,7 +198,9 @@ def test_a_request_that_is_not_decoded_as_a_body_is_an_error(caplog: pytest.LogC
     assert [record.status for record in client.records] == [500]
 
 
-def test_an_answer_that_is_not_encoded_as_bytes_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_is_not_encoded_as_bytes_is_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Noticed before the head is sent."""
     client = Client()
     client.request(Completion(b"{}"), with_changes(encode_answer=lambda answer, body: "{}"))
@@ -237,7 +254,10 @@ def test_a_keep_alive_does_not_reopen_a_response_that_has_ended() -> None:
             return await super().read()
 
     client = Client()
-    client.request(Slow(b"1", b"2", closing=lambda: asyncio.sleep(2 * KEEP_ALIVE)), before_send=slow_keep_alives)
+    client.request(
+        Slow(b"1", b"2", closing=lambda: asyncio.sleep(2 * KEEP_ALIVE)),
+        before_send=slow_keep_alives,
+    )
     assert keep_alives == 1
 
 

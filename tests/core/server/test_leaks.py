@@ -53,7 +53,11 @@ def test_no_request_leaves_anything_behind(
     with ThreadPoolExecutor(40) as pool:
         list(pool.map(ask, range(REQUESTS)))
     client = asking(gateway)
-    until(lambda: all(circuit["in_flight"] == 0 for circuit in client.get("/ready").json()["circuits"]))
+    until(
+        lambda: all(
+            circuit["in_flight"] == 0 for circuit in client.get("/ready").json()["circuits"]
+        )
+    )
     until(lambda: _timers() == 0)
     assert client.get("/ready").json()["circuits"] != []
     assert "Traceback" not in gateway.log()

@@ -36,7 +36,9 @@ def of_size(size: int) -> bytes:
 # The body
 
 
-def test_sr_029_a_body_of_exactly_the_limit_is_accepted(ask: Asking, first: ScriptedUpstream) -> None:
+def test_sr_029_a_body_of_exactly_the_limit_is_accepted(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     """SR-029: 20 971 520 bytes by default."""
     assert ask.post(of_size(LARGEST)).status_code == 200
     assert len(first.requests[0].json["messages"][0]["content"]) > LARGEST - 100
@@ -51,7 +53,9 @@ def test_sr_029_one_byte_more_is_refused(ask: Asking, first: ScriptedUpstream) -
     assert first.requests == []
 
 
-def test_sr_029_a_large_content_length_is_refused_without_reading_the_body(pair: Pair, wire: Connect) -> None:
+def test_sr_029_a_large_content_length_is_refused_without_reading_the_body(
+    pair: Pair, wire: Connect
+) -> None:
     """SR-029: before any of it has been sent."""
     connection = wire(pair.gateway)
     connection.send(request_of(b"", headers={"content-length": str(LARGEST + 1)}))
@@ -61,7 +65,9 @@ def test_sr_029_a_large_content_length_is_refused_without_reading_the_body(pair:
 def test_sr_029_a_body_without_a_content_length(pair: Pair, wire: Connect) -> None:
     """SR-029: chunked; it is refused while it arrives, because it may never end."""
     connection = wire(pair.gateway)
-    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    connection.send(
+        f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    )
     piece = of_size(LARGEST + 1)
     for start in range(0, len(piece), 2**20):
         part = piece[start : start + 2**20]
@@ -75,7 +81,9 @@ MANY = 1_000_000
 @pytest.mark.parametrize(
     "members",
     [
-        lambda: b'"messages":[{"role":"user","content":[' + b",".join([b'{"type":""}'] * MANY) + b"]}]",
+        lambda: (
+            b'"messages":[{"role":"user","content":[' + b",".join([b'{"type":""}'] * MANY) + b"]}]"
+        ),
         lambda: b'"messages":[' + b",".join([b'{"role":""}'] * MANY) + b"]",
         lambda: b",".join(b'"%d":1' % number for number in range(MANY)),
         lambda: b'"tools":[' + b",".join([b'{"a":":\\\\"}'] * MANY) + b"]",
@@ -102,7 +110,9 @@ def test_a_text_may_have_any_number_of_colons_and_quotes(ask: Asking) -> None:
 
 def test_a_chunked_body_within_the_limit_is_accepted(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    connection.send(f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    connection.send(
+        f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    )
     for part in (b'{"model":"m",', b'"messages":', json.dumps(HELLO).encode(), b"}"):
         connection.send(b"%x\r\n%b\r\n" % (len(part), part))
     connection.send(b"0\r\n\r\n")
@@ -131,7 +141,11 @@ def test_k_19_the_limit_is_llms_jsons(
 
 
 def test_sr_029_after_a_refusal_the_connection_serves_on(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    wire: Connect,
 ) -> None:
     config = {**config_of(one=provider(upstream)), "limits": {"client_max_size": 1000}}
     connection = wire(served(config))
@@ -142,7 +156,11 @@ def test_sr_029_after_a_refusal_the_connection_serves_on(
 
 
 def test_a_slow_body_is_408(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, wire: Connect
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    wire: Connect,
 ) -> None:
     """`[server] body_timeout`: a client that sends nothing does not occupy a slot."""
     connection = wire(served(config_of(one=provider(upstream)), "[server]\nbody_timeout = 0.1\n"))
@@ -167,7 +185,12 @@ def test_a_client_that_disconnects_while_sending_makes_no_request(
 
 
 def test_too_many_requests_at_once_are_503(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask, wire: Connect
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
+    wire: Connect,
 ) -> None:
     """`[server] max_requests`: refused at once with a Retry-After, and accepted again when there is room."""
     go = threading.Event()
@@ -195,7 +218,9 @@ def test_too_many_requests_at_once_are_503(
     "head",
     [
         f"GET /health HTTP/1.1\r\nhost: localhost\r\nx-long: {'x' * HEAD}\r\n\r\n",
-        "GET /health HTTP/1.1\r\nhost: localhost\r\n" + "".join(f"x-{n}: {n}\r\n" for n in range(10_000)) + "\r\n",
+        "GET /health HTTP/1.1\r\nhost: localhost\r\n"
+        + "".join(f"x-{n}: {n}\r\n" for n in range(10_000))
+        + "\r\n",
         f"GET /{'x' * HEAD} HTTP/1.1\r\nhost: localhost\r\n\r\n",
         f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\napi-key: {'x' * HEAD}\r\ncontent-length: 2\r\n\r\n{{}}",
     ],
@@ -211,7 +236,8 @@ def test_a_head_that_is_too_large_is_431(pair: Pair, wire: Connect, head: str) -
 
 
 @pytest.mark.parametrize(
-    "start", ["GET /health HTTP/1.1\r\nhost: localhost\r\nx-endless: ", "GET /", "GET /health HTTP/1.1\r\n"]
+    "start",
+    ["GET /health HTTP/1.1\r\nhost: localhost\r\nx-endless: ", "GET /", "GET /health HTTP/1.1\r\n"],
 )
 def test_a_head_without_an_end_is_431(pair: Pair, wire: Connect, start: str) -> None:
     """One header line, one path, or header after header: each is refused before it ends."""
@@ -249,7 +275,9 @@ def test_a_head_may_come_in_pieces(pair: Pair, wire: Connect) -> None:
     assert connection.answer().status_code == 200
 
 
-def test_a_missing_head_closes_the_connection(served: Serve, wire: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_head_closes_the_connection(
+    served: Serve, wire: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.1)
     monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.02)
     gateway = served({"providers": {}})
@@ -280,7 +308,11 @@ def test_waiting_for_an_answer_does_not_count_as_a_slow_head(
 
 
 def test_the_limit_of_a_head_is_set_in_plugins_toml(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, wire: Connect
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    gateway: Launch,
+    wire: Connect,
 ) -> None:
     """`[server] max_headers`: in the process that `llms serve` starts."""
     launched = gateway(config_of(one=provider(upstream)), plugins="[server]\nmax_headers = 2048\n")
@@ -293,7 +325,11 @@ def test_the_limit_of_a_head_is_set_in_plugins_toml(
 
 # Upgrades
 
-OFFER = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
+OFFER = {
+    "connection": "Upgrade, HTTP2-Settings",
+    "upgrade": "h2c",
+    "http2-settings": "AAMAAABkAAQAoAAAAAIAAAAA",
+}
 
 
 def test_sr_001_an_upgrade_to_http_2_is_ignored(pair: Pair, wire: Connect) -> None:
@@ -316,13 +352,18 @@ def test_sr_001_an_upgrade_before_a_chunked_body(pair: Pair, wire: Connect) -> N
     connection = wire(pair.gateway)
     head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
     body = json.dumps(ASKED).encode()
-    connection.send(f"{head}transfer-encoding: chunked\r\n\r\n".encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    connection.send(
+        f"{head}transfer-encoding: chunked\r\n\r\n".encode()
+        + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    )
     assert connection.answer().status_code == 200
 
 
 def test_a_websocket_upgrade_is_ignored(pair: Pair, wire: Connect) -> None:
     connection = wire(pair.gateway)
-    connection.send(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    connection.send(
+        b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    )
     assert connection.answer().status_code == 200
 
 
@@ -335,7 +376,9 @@ def test_a_head_with_an_upgrade_has_the_same_limit(pair: Pair, wire: Connect) ->
 # The path
 
 
-@pytest.mark.parametrize("target", ["/v1/models/" + "x" * 10_000, "/health?" + "x" * 10_000, "/" + "%20" * 10_000])
+@pytest.mark.parametrize(
+    "target", ["/v1/models/" + "x" * 10_000, "/health?" + "x" * 10_000, "/" + "%20" * 10_000]
+)
 def test_a_long_path_is_414(ask: Asking, target: str) -> None:
     """The router keeps the paths of models that it was last asked for, without asking for a key."""
     response = ask.get(target)
@@ -378,7 +421,9 @@ def test_sr_065_malformed_http_gets_a_json_error(pair: Pair, wire: Connect, garb
     assert connection.is_closed()
 
 
-def test_a_malformed_chunked_body_makes_no_request(pair: Pair, first: ScriptedUpstream, wire: Connect) -> None:
+def test_a_malformed_chunked_body_makes_no_request(
+    pair: Pair, first: ScriptedUpstream, wire: Connect
+) -> None:
     connection = wire(pair.gateway)
     head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     connection.send(head + b"zz\r\n" + json.dumps(ASKED).encode() + b"\r\n0\r\n\r\n")

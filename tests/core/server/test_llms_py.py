@@ -66,7 +66,12 @@ def test_sr_090_models(ask: Asking) -> None:
             "provider_model": "b-1",
             "pricing": {"input": "0.00000015", "output": "0.0000006"},
         },
-        {"id": "c", "provider": "second", "provider_model": "c-1", "pricing": {"input": "0", "output": "0"}},
+        {
+            "id": "c",
+            "provider": "second",
+            "provider_model": "c-1",
+            "pricing": {"input": "0", "output": "0"},
+        },
     ]
 
 
@@ -115,13 +120,17 @@ def test_strangers_learn_nothing(
     assert ask.get(path, {"authorization": f"Bearer {KEY}"}).status_code == 200
 
 
-def test_config_says_that_clients_need_keys(config: dict[str, Any], served: Serve, asking: Ask) -> None:
+def test_config_says_that_clients_need_keys(
+    config: dict[str, Any], served: Serve, asking: Ask
+) -> None:
     ask = asking(served(config, KEYS))
     assert ask.get("/config", {"authorization": f"Bearer {KEY}"}).json()["requiresAuth"] is True
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}], ids=str)
+@pytest.mark.parametrize(
+    "headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}], ids=str
+)
 def test_pages_of_other_sites_are_refused(ask: Asking, path: str, headers: dict[str, str]) -> None:
     response = ask.get(path, headers)
     assert (response.status_code, response.json()["error"]["code"]) == (403, "origin_not_allowed")
@@ -138,7 +147,9 @@ ADMINS = f'{KEYS}[server.keys.ann]\nhash = "{digest(ADMIN)}"\nadmin = true\n'
 AS_ADMIN = {"authorization": f"Bearer {ADMIN}"}
 
 
-def switch(ask: Asking, name: str, body: object, headers: Mapping[str, str] | None = None) -> httpx.Response:
+def switch(
+    ask: Asking, name: str, body: object, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
     return ask.post(body, f"/providers/{name}", headers)
 
 
@@ -150,7 +161,11 @@ def test_sr_090_a_provider_is_switched_off_and_on(ask: Asking) -> None:
     """SR-090: at once, and in the file."""
     response = switch(ask, "second", {"disable": True})
     assert response.status_code == 200
-    assert response.json() == {"enabled": ["first"], "disabled": ["keyless", "off", "second"], "feedback": ""}
+    assert response.json() == {
+        "enabled": ["first"],
+        "disabled": ["keyless", "off", "second"],
+        "feedback": "",
+    }
     assert enabled_in(ask.gateway, "second") is False
     assert ask.get("/models/list").json() == ["a", "b"]
     assert switch(ask, "second", {"enable": True}).json()["enabled"] == ["first", "second"]
@@ -192,7 +207,12 @@ def test_a_provider_may_have_any_name(
 @pytest.mark.parametrize(
     ("name", "body", "status", "message"),
     [
-        ("nope", {"enable": True}, 404, "There is no provider 'nope' in llms.json, only second, off, first, keyless"),
+        (
+            "nope",
+            {"enable": True},
+            404,
+            "There is no provider 'nope' in llms.json, only second, off, first, keyless",
+        ),
         ("first", {}, 400, '{"enable": true}'),
         ("first", {"enable": False}, 400, '{"enable": true}'),
         ("first", {"enable": True, "disable": True}, 400, '{"enable": true}'),
@@ -201,7 +221,9 @@ def test_a_provider_may_have_any_name(
         ("first", [], 400, "The request body is invalid"),
     ],
 )
-def test_an_invalid_request_changes_nothing(ask: Asking, name: str, body: object, status: int, message: str) -> None:
+def test_an_invalid_request_changes_nothing(
+    ask: Asking, name: str, body: object, status: int, message: str
+) -> None:
     before = ask.gateway.config_path.read_bytes()
     response = switch(ask, name, body)
     assert response.status_code == status
@@ -212,7 +234,10 @@ def test_an_invalid_request_changes_nothing(ask: Asking, name: str, body: object
 def test_a_file_that_cannot_be_read_is_not_changed(ask: Asking) -> None:
     ask.gateway.config_path.write_text("{", "utf-8")
     response = switch(ask, "first", {"disable": True})
-    assert (response.status_code, response.json()["error"]["code"]) == (409, "configuration_not_changed")
+    assert (response.status_code, response.json()["error"]["code"]) == (
+        409,
+        "configuration_not_changed",
+    )
     assert ask.gateway.config_path.read_text("utf-8") == "{"
 
 
@@ -235,7 +260,12 @@ def test_without_a_file_nothing_is_created(served: Serve, asking: Ask, tmp_path:
 
 @pytest.mark.parametrize(
     ("headers", "status"),
-    [({}, 401), ({"authorization": "Bearer x"}, 401), ({"authorization": f"Bearer {KEY}"}, 403), (AS_ADMIN, 200)],
+    [
+        ({}, 401),
+        ({"authorization": "Bearer x"}, 401),
+        ({"authorization": f"Bearer {KEY}"}, 403),
+        (AS_ADMIN, 200),
+    ],
     ids=["no key", "a wrong key", "a key without permission", "an admin's key"],
 )
 def test_with_keys_one_has_to_permit_it(
@@ -289,7 +319,9 @@ def test_without_keys_only_programs_of_this_machine_switch_providers(
 
 
 def test_a_page_of_the_server_may_switch_providers(ask: Asking) -> None:
-    assert switch(ask, "first", {"disable": True}, {"origin": ask.gateway.origin}).status_code == 200
+    assert (
+        switch(ask, "first", {"disable": True}, {"origin": ask.gateway.origin}).status_code == 200
+    )
 
 
 def test_without_keys_a_server_for_other_machines_switches_nothing(
@@ -314,16 +346,21 @@ def described(config: dict[str, Any], served: Serve, asking: Ask) -> Asking:
 
 
 @pytest.mark.parametrize(
-    ("model", "pricing"), [("b", {"pricing": "0.00000015/0.0000006"}), ("c", {"pricing": "0/0"}), ("a", {})]
+    ("model", "pricing"),
+    [("b", {"pricing": "0.00000015/0.0000006"}), ("c", {"pricing": "0/0"}), ("a", {})],
 )
-def test_sr_052_metadata_of_an_answer(described: Asking, model: str, pricing: dict[str, str]) -> None:
+def test_sr_052_metadata_of_an_answer(
+    described: Asking, model: str, pricing: dict[str, str]
+) -> None:
     """SR-052: milliseconds, and USD per token where the price is known."""
     metadata = described.chat(model=model).json()["metadata"]
     assert 0 <= metadata.pop("duration") < 20_000
     assert metadata == pricing
 
 
-def test_sr_052_duration_is_in_milliseconds(described: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sr_052_duration_is_in_milliseconds(
+    described: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SR-052: a clock that goes on by two seconds whenever it is read shows the unit."""
     ticks = itertools.count(step=2)
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
@@ -332,7 +369,9 @@ def test_sr_052_duration_is_in_milliseconds(described: Asking, monkeypatch: pyte
     assert duration % 2000 == 0
 
 
-def test_sr_052_a_providers_own_metadata_stays(described: Asking, upstream: ScriptedUpstream) -> None:
+def test_sr_052_a_providers_own_metadata_stays(
+    described: Asking, upstream: ScriptedUpstream
+) -> None:
     """SR-052."""
     upstream.default = whole(metadata={"tag": "x", "duration": "of the provider"})
     metadata = described.chat(model="c").json()["metadata"]
@@ -360,7 +399,9 @@ def test_sr_052_metadata_of_a_stream_is_in_its_usage_chunk(described: Asking) ->
         ("/v1/responses", {"input": "Hi"}),
     ],
 )
-def test_sr_052_other_apis_have_no_metadata(described: Asking, ask: Asking, path: str, body: dict[str, object]) -> None:
+def test_sr_052_other_apis_have_no_metadata(
+    described: Asking, ask: Asking, path: str, body: dict[str, object]
+) -> None:
     """SR-052: llms.py has none of them."""
     plain, with_it = (each.post({"model": "c", **body}, path) for each in (ask, described))
     assert with_it.status_code == 200
@@ -388,8 +429,14 @@ def files_and_secrets(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
         st.lists(secret_texts.map("S3cr3t{}".format), min_size=6, max_size=6, unique=True)
     )
     address = f"https://user:{password}@host.example/v1"
-    quoted = draw(st.sampled_from([key, f"Bearer {token}", address, f"say {key}, then see {address}"]))
-    part: Any = draw(st.sampled_from([quoted, {"type": "text", "text": quoted}, [quoted, 1, None], {quoted: True}]))
+    quoted = draw(
+        st.sampled_from([key, f"Bearer {token}", address, f"say {key}, then see {address}"])
+    )
+    part: Any = draw(
+        st.sampled_from(
+            [quoted, {"type": "text", "text": quoted}, [quoted, 1, None], {quoted: True}]
+        )
+    )
     content = part if isinstance(part, str) else [{"type": "text", "text": "x", "more": part}]
     template = {"model": "m", "messages": [{"role": "user", "content": content}]}
     block = {
@@ -424,7 +471,9 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 @pytest.mark.slow
 @given(files_and_secrets())
-def test_no_secret_is_shown(application: tuple[Any, Path], file: tuple[dict[str, Any], list[str]]) -> None:
+def test_no_secret_is_shown(
+    application: tuple[Any, Path], file: tuple[dict[str, Any], list[str]]
+) -> None:
     """No key, no value of a header, and no password of a URL, wherever the file has it."""
     app, path = application
     config, secrets = file
@@ -432,7 +481,9 @@ def test_no_secret_is_shown(application: tuple[Any, Path], file: tuple[dict[str,
     gateway = app.gateway
 
     async def shown() -> str:
-        gateway.apply(startup.rebuild(gateway.startup, startup.read_config(path, gateway.startup.host)))
+        gateway.apply(
+            startup.rebuild(gateway.startup, startup.read_config(path, gateway.startup.host))
+        )
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             responses = [await client.get(each) for each in ("/config", "/status")]

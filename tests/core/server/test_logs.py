@@ -48,13 +48,19 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Json]
 def test_a_line_has_its_time_level_logger_and_process(written: Callable[[], list[Json]]) -> None:
     logging.getLogger("llms_core.of_test").info("%s requests", 3)
     (line,) = written()
-    assert (line["level"], line["logger"], line["message"]) == ("info", "llms_core.of_test", "3 requests")
+    assert (line["level"], line["logger"], line["message"]) == (
+        "info",
+        "llms_core.of_test",
+        "3 requests",
+    )
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["time"])
     assert isinstance(line["pid"], int)
     assert "request_id" not in line
 
 
-def test_line_breaks_and_control_characters_stay_within_a_line(written: Callable[[], list[Json]]) -> None:
+def test_line_breaks_and_control_characters_stay_within_a_line(
+    written: Callable[[], list[Json]],
+) -> None:
     logging.getLogger("llms_core").warning("%s", "one\ntwo\r\x1b[31m\udcff")
     (line,) = written()
     assert line["message"] == "one\ntwo\r\x1b[31m\\udcff"
@@ -112,11 +118,15 @@ def test_a_line_within_a_request_has_its_ids(written: Callable[[], list[Json]]) 
 
 @pytest.mark.slow  # real processes
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_server_writes_nothing_but_json(upstream: ScriptedUpstream, gateway: Launch, workers: int) -> None:
+def test_a_server_writes_nothing_but_json(
+    upstream: ScriptedUpstream, gateway: Launch, workers: int
+) -> None:
     """Our own lines and uvicorn's; those of one request have its id, and the client's trace."""
     upstream.script(completion(), error(500, f"no good with {KEY}\nFORGED"))
     args = ("--log-json", "--verbose", "--workers", str(workers))
-    launched: ChildGateway = gateway(first_alone(upstream), plugins=f"{NO_RETRIES}[server]\ndrain = 1\n", args=args)
+    launched: ChildGateway = gateway(
+        first_alone(upstream), plugins=f"{NO_RETRIES}[server]\ndrain = 1\n", args=args
+    )
     with ExitStack() as closing:
         client = Asking(launched)
         closing.callback(client.http.close)
@@ -131,7 +141,9 @@ def test_a_server_writes_nothing_but_json(upstream: ScriptedUpstream, gateway: L
     lines = [json.loads(line) for line in launched.log().splitlines()]
     assert [line["message"] for line in lines if "listening" in line["message"]] != []
     assert "uvicorn.error" in {line["logger"] for line in lines}
-    (of_served,) = [line for line in lines if line.get("request_id") == served.headers["x-request-id"]]
+    (of_served,) = [
+        line for line in lines if line.get("request_id") == served.headers["x-request-id"]
+    ]
     assert of_served["trace_id"] == TRACE
     of_failed = [line for line in lines if line.get("request_id") == failed.headers["x-request-id"]]
     assert [line["level"] for line in of_failed] == ["warning", "info"]

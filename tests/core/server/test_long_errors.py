@@ -21,7 +21,13 @@ EMPTY: Json = {"role": "assistant", "content": ""}
 
 #: An answer without content whose reason to end is not known, in each protocol.
 ANSWERS: dict[str, Json] = {
-    "anthropic": {"type": "message", "id": "m", "role": "assistant", "content": [], "stop_reason": LONG},
+    "anthropic": {
+        "type": "message",
+        "id": "m",
+        "role": "assistant",
+        "content": [],
+        "stop_reason": LONG,
+    },
     "google": {"candidates": [{"content": {"parts": []}, "finishReason": LONG}]},
     "bedrock": {"output": {"message": {"role": "assistant", "content": []}}, "stopReason": LONG},
     "cohere": {"id": "x", "finish_reason": LONG, "message": {"role": "assistant", "content": []}},
@@ -32,7 +38,9 @@ ANSWERS: dict[str, Json] = {
 
 def config(upstream: ScriptedUpstream) -> Json:
     block = {"base_url": upstream.base_url, "api_key": KEY, "region": "us-east-1"}
-    return {"providers": {name: {**block, "type": name, "models": {name: name}} for name in ANSWERS}}
+    return {
+        "providers": {name: {**block, "type": name, "models": {name: name}} for name in ANSWERS}
+    }
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,9 @@ def test_a_long_text_of_an_answer_floods_neither_the_error_nor_the_log(
     assert len(pair.gateway.log()) - before < MOST
 
 
-def test_the_name_of_an_exception_of_amazons_is_as_short(ask: Asking, first: ScriptedUpstream) -> None:
+def test_the_name_of_an_exception_of_amazons_is_as_short(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     first.default = json_body({"__type": "x" * 100_000 + KEY, "message": "no"}, 400)
     response = ask.chat(model="bedrock")
     assert response.status_code == 400
@@ -63,7 +73,9 @@ def test_the_name_of_an_exception_of_amazons_is_as_short(ask: Asking, first: Scr
     assert len(response.content) < MOST
 
 
-def test_the_name_of_a_function_is_not_logged_at_any_length(ask: Asking, pair: Pair, first: ScriptedUpstream) -> None:
+def test_the_name_of_a_function_is_not_logged_at_any_length(
+    ask: Asking, pair: Pair, first: ScriptedUpstream
+) -> None:
     """When the arguments of an earlier call are repaired."""
     call = {"id": "c", "type": "function", "function": {"name": "f" * 1_000_000, "arguments": "{"}}
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [call]}]

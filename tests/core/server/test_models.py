@@ -79,7 +79,9 @@ def test_sr_009_an_id_whose_slashes_are_not_quoted(many: Asking, name: str) -> N
     assert many.get(f"/v1/models/{name}").json()["id"] == name
 
 
-@pytest.mark.parametrize("name", ["unknown-model", "only-off", "z-1", "M", "x/y", "shared/more", "<b>", "a\x00b"])
+@pytest.mark.parametrize(
+    "name", ["unknown-model", "only-off", "z-1", "M", "x/y", "shared/more", "<b>", "a\x00b"]
+)
 def test_sr_061_an_unknown_model(many: Asking, name: str) -> None:
     """SR-061, SR-062: the body of the reference."""
     response = many.get(f"/v1/models/{quote(name)}")
@@ -94,14 +96,23 @@ def test_sr_061_an_unknown_model(many: Asking, name: str) -> None:
 
 
 def test_sr_009_no_provider_no_models(served: Serve, asking: Ask) -> None:
-    assert asking(served({"providers": {}})).get("/v1/models").json() == {"object": "list", "data": []}
+    assert asking(served({"providers": {}})).get("/v1/models").json() == {
+        "object": "list",
+        "data": [],
+    }
 
 
 def test_sr_067_the_list_needs_a_key_where_one_is_needed(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: Callable[..., Any], served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: Callable[..., Any],
+    served: Serve,
+    asking: Ask,
 ) -> None:
     digest = hashlib.sha256(b"secret").hexdigest()
-    ask = asking(served(config_of(one=provider(upstream)), f'[server.keys]\nada = "sha256:{digest}"\n'))
+    ask = asking(
+        served(config_of(one=provider(upstream)), f'[server.keys]\nada = "sha256:{digest}"\n')
+    )
     for path in ("/v1/models", "/v1/models/m", "/v1/models/unknown"):
         response = ask.get(path)
         assert response.status_code == 401
@@ -113,8 +124,15 @@ def embedding(upstream: ScriptedUpstream) -> dict[str, Any]:
     """A provider of models for chat and for embeddings, one for chat alone, and one for embeddings alone."""
     block = {"base_url": upstream.base_url, "api_key": KEY}
     models = {
-        "gpt-5": {"cost": {"input": 1.25, "output": 10, "cache_read": 0.125}, "limit": {"context": 400000}},
-        "small": {"id": "text-embedding-3-small", "cost": {"input": 0.02, "output": 0}, "limit": {"context": 8191}},
+        "gpt-5": {
+            "cost": {"input": 1.25, "output": 10, "cache_read": 0.125},
+            "limit": {"context": 400000},
+        },
+        "small": {
+            "id": "text-embedding-3-small",
+            "cost": {"input": 0.02, "output": 0},
+            "limit": {"context": 8191},
+        },
         "bge-reranker-v2-m3": {},
     }
     return {
@@ -133,7 +151,9 @@ def embedding_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield pair
 
 
-def test_models_have_their_operations_context_length_and_price(embedding_pair: Pair, asking: Ask) -> None:
+def test_models_have_their_operations_context_length_and_price(
+    embedding_pair: Pair, asking: Ask
+) -> None:
     ask = asking(embedding_pair.gateway)
     model = ask.get("/v1/models/gpt-5").json()
     assert model["operations"] == ["chat"]
@@ -142,7 +162,13 @@ def test_models_have_their_operations_context_length_and_price(embedding_pair: P
     model = ask.get("/v1/models/small").json()
     assert model["operations"] == ["embeddings"]
     assert model["price"] == {"input": 0.02, "output": 0.0}
-    assert ask.get("/v1/models/llama").json().keys() == {"id", "owned_by", "operations", "object", "created"}
+    assert ask.get("/v1/models/llama").json().keys() == {
+        "id",
+        "owned_by",
+        "operations",
+        "object",
+        "created",
+    }
     assert ask.get("/v1/models/text-embedding-none").json()["operations"] == []
     assert ask.get("/v1/models/shared-embed").json()["operations"] == ["embeddings"]
 

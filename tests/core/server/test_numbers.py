@@ -20,13 +20,21 @@ def test_a_number_that_an_adapter_cannot_read_is_an_invalid_request(
     type_: str,
     number: bytes,
 ) -> None:
-    block = {"type": type_, "base_url": upstream.origin, "api_key": "k", "models": {"m": "some-model"}}
+    block = {
+        "type": type_,
+        "base_url": upstream.origin,
+        "api_key": "k",
+        "models": {"m": "some-model"},
+    }
     client = asking(served({"providers": {"first": block}}, NO_RETRIES))
     tool = (
-        b'{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "maxLength": %b}}}' % number
+        b'{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "maxLength": %b}}}'
+        % number
     )
     members = b'"tools": [%b], "metadata": %b' % (tool, number)
-    refused = client.post(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], %b}' % members)
+    refused = client.post(
+        b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], %b}' % members
+    )
     assert refused.status_code == 400, refused.text
     assert "cannot read" in error_of(refused)["message"]
     assert "Traceback" not in client.gateway.log()

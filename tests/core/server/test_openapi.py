@@ -69,7 +69,13 @@ IMAGES = {"created": 1, "data": [{"b64_json": "QUFB"}]}
 
 def ranking(seen: Seen) -> Reply:
     """Rank all documents in their order."""
-    return json_body({"results": [{"index": i, "relevance_score": 0} for i in range(len(seen.json["documents"]))]})
+    return json_body(
+        {
+            "results": [
+                {"index": i, "relevance_score": 0} for i in range(len(seen.json["documents"]))
+            ]
+        }
+    )
 
 
 #: What the healthy provider answers, by the end of the path.
@@ -113,7 +119,9 @@ def test_the_document_has_every_route(document: dict[str, Any]) -> None:
 
 def test_every_reference_resolves(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    assert {reference.removeprefix("#/components/schemas/") for reference in _references(document)} <= schemas.keys()
+    assert {
+        reference.removeprefix("#/components/schemas/") for reference in _references(document)
+    } <= schemas.keys()
 
 
 def test_sr_010_sr_011_model_and_messages_alone_are_required(document: dict[str, Any]) -> None:
@@ -124,7 +132,12 @@ def test_sr_010_sr_011_model_and_messages_alone_are_required(document: dict[str,
 def test_sr_084_the_document_has_the_references_parameters(document: dict[str, Any]) -> None:
     """SR-084: with the ranges of the reference, and no default but null."""
     described = document["components"]["schemas"]["ChatRequest"]["properties"]
-    ranges = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2)}
+    ranges = {
+        "temperature": (0, 2),
+        "top_p": (0, 1),
+        "frequency_penalty": (-2, 2),
+        "presence_penalty": (-2, 2),
+    }
     for name, (low, high) in {**ranges, "top_logprobs": (0, 20)}.items():
         number = described[name]["anyOf"][0]
         assert (number["minimum"], number["maximum"]) == (low, high)
@@ -139,7 +152,9 @@ def test_sr_065_every_error_is_openais(document: dict[str, Any], path: str) -> N
     errors = {status: each for status, each in operation["responses"].items() if status != "200"}
     assert {"401", "503"} <= errors.keys()
     for answer in errors.values():
-        assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+        assert answer["content"] == {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}
+        }
 
 
 class ErrorBody(msgspec.Struct):
@@ -150,7 +165,9 @@ class ErrorBody(msgspec.Struct):
 
 def test_a_plugins_type_does_not_replace_one_of_the_same_name() -> None:
     """Each dialect keeps its own schemas, and each path its own operationId."""
-    described = msgspec.structs.replace(CHAT_COMPLETIONS.openapi, operation_id="Own", error=ErrorBody)
+    described = msgspec.structs.replace(
+        CHAT_COMPLETIONS.openapi, operation_id="Own", error=ErrorBody
+    )
     own = msgspec.structs.replace(CHAT_COMPLETIONS, paths=("/own", "/other"), openapi=described)
     document = with_dialects({"paths": {}}, (CHAT_COMPLETIONS, own))
     schemas = document["components"]["schemas"]
@@ -161,15 +178,25 @@ def test_a_plugins_type_does_not_replace_one_of_the_same_name() -> None:
         return set(schemas[name]["properties"])
 
     assert (error_of(CHAT), error_of("/own")) == ({"error", "attempts"}, {"failed"})
-    assert [item["post"]["operationId"] for item in document["paths"].values()] == ["Chat", "Own", "Own2"]
+    assert [item["post"]["operationId"] for item in document["paths"].values()] == [
+        "Chat",
+        "Own",
+        "Own2",
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "mode"),
-    [*((*route, "positive") for route in ROUTES), ("POST", CHAT, "negative"), ("POST", TEXT, "negative")],
+    [
+        *((*route, "positive") for route in ROUTES),
+        ("POST", CHAT, "negative"),
+        ("POST", TEXT, "negative"),
+    ],
 )
-def test_every_answer_is_as_described(schema: Any, pair: Pair, method: str, path: str, mode: str) -> None:
+def test_every_answer_is_as_described(
+    schema: Any, pair: Pair, method: str, path: str, mode: str
+) -> None:
     """Each answer has a status, a type and a shape of the document, for valid and invalid requests.
 
     Never a 5xx, because the provider is healthy.
@@ -180,10 +207,16 @@ def test_every_answer_is_as_described(schema: Any, pair: Pair, method: str, path
     beyond = [schemathesis.checks.positive_data_acceptance] if inexact else []
     pair.upstream.default = completion()
 
-    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     @given(case=schema[path][method].as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     def answer(case: Any) -> None:
-        if isinstance(case.body, dict) and isinstance(case.body.get("model"), str) and case.body["model"]:
+        if (
+            isinstance(case.body, dict)
+            and isinstance(case.body.get("model"), str)
+            and case.body["model"]
+        ):
             case.body["model"] = "m"  # an existing one, so that the request gets beyond a 404
         case.call_and_validate(excluded_checks=beyond)
 

@@ -54,18 +54,28 @@ ROWS = {
         CHAT,
     ),
     "metadata of answers": Row(
-        "POST", "/v1/chat/completions", 200, lambda answer: isinstance(answer["metadata"]["duration"], int), CHAT
+        "POST",
+        "/v1/chat/completions",
+        200,
+        lambda answer: isinstance(answer["metadata"]["duration"], int),
+        CHAT,
     ),
     # Files of versions 3 and 4 list a model by its id at the provider.
     "names of models": Row("GET", "/models/list", 200, lambda names: {"m", "up-m"} & {*names}),
     "models with their providers": Row(
-        "GET", "/models", 200, lambda models: {"id", "provider", "provider_model"} <= models[0].keys()
+        "GET",
+        "/models",
+        200,
+        lambda models: {"id", "provider", "provider_model"} <= models[0].keys(),
     ),
     "providers by state": Row(
         "GET",
         "/status",
         200,
-        lambda status: (status["all"], status["enabled"], status["disabled"]) == (["first", "off"], ["first"], ["off"]),
+        lambda status: (
+            (status["all"], status["enabled"], status["disabled"])
+            == (["first", "off"], ["first"], ["off"])
+        ),
     ),
     "configuration": Row("GET", "/config", 200, lambda config: "defaults" in config),
     "switching a provider": Row(
@@ -79,7 +89,12 @@ ROWS = {
         lambda answer: "error" in answer,
         {
             "model": "m",
-            "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "/etc/hostname"}}]}],
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": "/etc/hostname"}}],
+                }
+            ],
         },
     ),
     # The user interface and signing in are not followed: the answer lists what there is.

@@ -11,8 +11,27 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from llms_core.testing import Chunk, Close, Reply, ScriptedUpstream, Stall, Status, error, events, json_body
-from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, error_of, request_of, until
+from llms_core.testing import (
+    Chunk,
+    Close,
+    Reply,
+    ScriptedUpstream,
+    Stall,
+    Status,
+    error,
+    events,
+    json_body,
+)
+from tests.core.server.conftest import (
+    HELLO,
+    NO_RETRIES,
+    Asking,
+    Wire,
+    chunk,
+    error_of,
+    request_of,
+    until,
+)
 
 if TYPE_CHECKING:
     from tests.conftest import Gateway, ProviderBlock, Serve, ThreadGateway
@@ -39,7 +58,9 @@ def start(
     plugin: Callable[[str], str],
 ) -> Start:
     """Starts a gateway with a plugin, and further lines of plugins.toml."""
-    return lambda source, more="": served(config_of(one=provider(upstream)), plugin(source) + NO_RETRIES + more)
+    return lambda source, more="": served(
+        config_of(one=provider(upstream)), plugin(source) + NO_RETRIES + more
+    )
 
 
 def heard(name: str = "of_test") -> list[Any]:
@@ -58,10 +79,22 @@ def heard(name: str = "of_test") -> list[Any]:
         ({}, error(500), 502),
         ({"stream": True}, Reply(events(HALF), Close()), 200),
     ],
-    ids=["whole", "a stream", "no such model", "a bad request", "all failed", "a stream that breaks"],
+    ids=[
+        "whole",
+        "a stream",
+        "no such model",
+        "a bad request",
+        "all failed",
+        "a stream that breaks",
+    ],
 )
 def test_a_plugin_is_notified_of_a_request_once(
-    start: Start, upstream: ScriptedUpstream, asking: Ask, members: dict[str, object], reply: Reply | None, status: int
+    start: Start,
+    upstream: ScriptedUpstream,
+    asking: Ask,
+    members: dict[str, object],
+    reply: Reply | None,
+    status: int,
 ) -> None:
     upstream.default = reply or upstream.default
     gateway = start(LISTENING)
@@ -70,7 +103,9 @@ def test_a_plugin_is_notified_of_a_request_once(
     assert [(record.request_id, record.status) for record in heard()] == [(number, status)]
 
 
-@pytest.mark.parametrize("reply", [Reply(Stall()), Reply(events(HALF), Stall())], ids=["before", "amid"])
+@pytest.mark.parametrize(
+    "reply", [Reply(Stall()), Reply(events(HALF), Stall())], ids=["before", "amid"]
+)
 def test_a_plugin_is_notified_of_a_request_whose_client_disconnected(
     start: Start, upstream: ScriptedUpstream, wire: Connect, reply: Reply
 ) -> None:
@@ -122,7 +157,9 @@ def test_lifespans_are_exited_in_reverse_order(served: Serve, tmp_path: Path) ->
     paths = [tmp_path / "a_first.py", tmp_path / "b_second.py"]
     for path in paths:
         source = (
-            LIFESPAN.format(before="pass").replace('"in"', f'"{path.stem} in"').replace('"out"', f'"{path.stem} out"')
+            LIFESPAN.format(before="pass")
+            .replace('"in"', f'"{path.stem} in"')
+            .replace('"out"', f'"{path.stem} out"')
         )
         path.write_text(source.replace("heard = []\n", f"heard = []\n{order}"), "utf-8")
     gateway = served({"providers": {}}, f"[plugins]\nload = {[str(path) for path in paths]}\n")
@@ -184,7 +221,9 @@ class Nested(Controller):
 @hookimpl
 def llms_routes(): return [who, hook, raw, Nested]
 """
-IMPORTS = "from litestar import Request, Response\nfrom litestar.types import Receive, Scope, Send\n"
+IMPORTS = (
+    "from litestar import Request, Response\nfrom litestar.types import Receive, Scope, Send\n"
+)
 PUBLIC = "@hookimpl\ndef llms_public_routes(): return ['hook', 'nested']\n"
 NAMED = {"authorization": "Bearer sk-of-ada"}
 ADA = f'[server.keys]\nada = "sha256:{hashlib.sha256(b"sk-of-ada").hexdigest()}"\n'
@@ -216,7 +255,9 @@ def test_a_plugin_names_the_routes_that_anybody_may_use(start: Start, asking: As
     ask = asking(guarded(start, PUBLIC))
     assert ask.get("/x/of_test/hook").text == "None"
     assert ask.get("/x/of_test/nested/open").text == "open"
-    assert {ask.get(f"/x/of_test/{path}").status_code for path in ("who", "raw", "nested/closed")} == {401}
+    assert {
+        ask.get(f"/x/of_test/{path}").status_code for path in ("who", "raw", "nested/closed")
+    } == {401}
 
 
 ROOT = GUARDED.replace("def llms_routes", "def llms_root_routes")
@@ -230,7 +271,9 @@ def test_a_root_route_has_no_prefix_and_needs_a_key(start: Start, asking: Ask) -
 
 
 @pytest.mark.parametrize("path", ["/ready", "/v1/models", "/v1/chat/completions"])
-def test_a_root_route_does_not_replace_a_path_of_the_server(start: Start, asking: Ask, path: str) -> None:
+def test_a_root_route_does_not_replace_a_path_of_the_server(
+    start: Start, asking: Ask, path: str
+) -> None:
     source = f"from litestar import get\n@get({path!r})\nasync def mine() -> str: return 'mine'\n"
     gateway = start(source + "@hookimpl\ndef llms_root_routes(): return [mine]\n")
     assert asking(gateway).get(path).text != "mine"
@@ -238,7 +281,15 @@ def test_a_root_route_does_not_replace_a_path_of_the_server(start: Start, asking
 
 
 @pytest.mark.parametrize(
-    "hook", ["return ['hok']", "return 'hook'", "return [None]", "raise KeyError('hook')", "return 1", "return None"]
+    "hook",
+    [
+        "return ['hok']",
+        "return 'hook'",
+        "return [None]",
+        "raise KeyError('hook')",
+        "return 1",
+        "return None",
+    ],
 )
 def test_a_mistake_makes_no_route_public(start: Start, asking: Ask, hook: str) -> None:
     gateway = guarded(start, f"@hookimpl\ndef llms_public_routes(): {hook}\n")
@@ -276,7 +327,9 @@ def test_a_token_that_an_adapter_obtained_is_not_shown(
 ) -> None:
     """Not in part either, if the provider's text is cut in the middle of it."""
     token = "ya29.obtained-" + "at-run-time"
-    gateway = served(config_of(one={**provider(upstream), "type": "with-token"}), plugin(WITH_TOKEN))
+    gateway = served(
+        config_of(one={**provider(upstream), "type": "with-token"}), plugin(WITH_TOKEN)
+    )
     for length in (0, 1990):
         upstream.script(error(400, "x" * length + token))
         response = asking(gateway).chat()
@@ -296,7 +349,9 @@ def test_the_tokens_of_an_image_are_recorded(start: Start, upstream: ScriptedUps
     assert record.kind is None
 
 
-def test_sound_that_breaks_off_is_recorded_as_broken(start: Start, upstream: ScriptedUpstream) -> None:
+def test_sound_that_breaks_off_is_recorded_as_broken(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
     gateway = start(LISTENING)
     upstream.default = Reply(Status(200, {"content-type": "audio/mpeg"}), Chunk(b"sound"), Close())
     with pytest.raises(httpx.RemoteProtocolError):

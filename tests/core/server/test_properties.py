@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 
 from llms_core import checks, startup
 from llms_core.secret import redact
-from llms_core.testing import Body, Chunk, Close, Reply, ScriptedUpstream, Seen, Status, error, events, html, json_body
+from llms_core.testing import (
+    Body,
+    Chunk,
+    Close,
+    Reply,
+    ScriptedUpstream,
+    Seen,
+    Status,
+    error,
+    events,
+    html,
+    json_body,
+)
 from llms_core.testing import text_body as text_reply
 from tests.core.server.conftest import (
     CHAT,
@@ -39,28 +51,45 @@ if TYPE_CHECKING:
 
 Ask = Callable[["Gateway"], Asking]
 
-pytestmark = pytest.mark.slow  # properties with many examples, each of them a request to a running gateway
+pytestmark = (
+    pytest.mark.slow
+)  # properties with many examples, each of them a request to a running gateway
 
 some = settings(
     max_examples=100,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 """The same examples in every run. The fixtures hold a server that all examples of a test share."""
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 PARTS = ("text", "image_url", "input_audio", "file", "refusal", "video_url", "of_a_vendor")
 parts = st.fixed_dictionaries({"type": st.just("text"), "text": st.text()}) | (
-    st.dictionaries(st.sampled_from([*PARTS, "type"]), st.sampled_from(PARTS) | json_values, max_size=3)
+    st.dictionaries(
+        st.sampled_from([*PARTS, "type"]), st.sampled_from(PARTS) | json_values, max_size=3
+    )
 )
 messages = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "system", "tool"])},
-    optional={"content": st.text() | st.lists(parts, max_size=3) | json_values, "name": st.text() | json_values},
+    optional={
+        "content": st.text() | st.lists(parts, max_size=3) | json_values,
+        "name": st.text() | json_values,
+    },
 )
 MEMBERS: dict[str, st.SearchStrategy[object]] = {
     "messages": st.lists(messages, max_size=3),
@@ -69,28 +98,43 @@ MEMBERS: dict[str, st.SearchStrategy[object]] = {
     "max_tokens": st.integers(-1, 2**70),
     "stop": st.text() | st.lists(st.text(), max_size=2),
     "seed": st.integers(),
-    "stream_options": st.fixed_dictionaries({}, optional={"include_usage": st.booleans(), "x": json_values}),
+    "stream_options": st.fixed_dictionaries(
+        {}, optional={"include_usage": st.booleans(), "x": json_values}
+    ),
     "n": st.integers(0, 3),
     "logprobs": st.booleans(),
     "top_logprobs": st.integers(-1, 21),
     "reasoning_effort": st.text(),
-    "response_format": st.fixed_dictionaries({"type": st.sampled_from(["text", "json_object", "x"])}),
+    "response_format": st.fixed_dictionaries(
+        {"type": st.sampled_from(["text", "json_object", "x"])}
+    ),
     "tools": st.lists(json_values, max_size=2),
     "suffix": st.none() | st.text(max_size=1),
     "echo": st.booleans(),
     "of_a_vendor": json_values,
 }
 requests = st.fixed_dictionaries(
-    {"model": st.just("m"), "messages": st.just(HELLO), "prompt": st.just("Hello!"), "stream": st.booleans()}
+    {
+        "model": st.just("m"),
+        "messages": st.just(HELLO),
+        "prompt": st.just("Hello!"),
+        "stream": st.booleans(),
+    }
 )
 changes = st.fixed_dictionaries({}, optional=MEMBERS) | (
-    st.dictionaries(st.sampled_from(["model", "stream", *MEMBERS]) | st.text(max_size=8), json_values, max_size=2)
+    st.dictionaries(
+        st.sampled_from(["model", "stream", *MEMBERS]) | st.text(max_size=8),
+        json_values,
+        max_size=2,
+    )
 )
 
 
 def assert_served_or_refused(response: httpx.Response) -> None:
     """A whole answer, a whole stream, or an error as OpenAI's clients read it; never an internal error."""
-    if response.status_code == 200 and response.headers["content-type"].startswith("text/event-stream"):
+    if response.status_code == 200 and response.headers["content-type"].startswith(
+        "text/event-stream"
+    ):
         assert data_of(response.text)[-1] == "[DONE]"
     elif response.status_code == 200:
         assert response.json()["object"] in ("chat.completion", "text_completion")
@@ -129,17 +173,32 @@ def test_sr_065_a_request_with_a_few_bytes_changed(ask: Asking, data: st.DataObj
 
 
 FRAMING = {"content-length", "transfer-encoding", "connection", "upgrade", "expect", "host"}
-header_names = st.sampled_from(["authorization", "api-key", "x-api-key", "cookie", "content-type", "accept", "te"]) | (
-    st.from_regex(r"[a-z0-9!#$%&'*+.^_`|~-]{1,20}", fullmatch=True).filter(lambda name: name not in FRAMING)
+header_names = st.sampled_from(
+    ["authorization", "api-key", "x-api-key", "cookie", "content-type", "accept", "te"]
+) | (
+    st.from_regex(r"[a-z0-9!#$%&'*+.^_`|~-]{1,20}", fullmatch=True).filter(
+        lambda name: name not in FRAMING
+    )
 )
 header_values = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=50) | (
-    st.sampled_from(["Bearer ", "Bearer \xff", "Basic Og==", "application/json; charset=\xff", "gzip", "text/html"])
+    st.sampled_from(
+        [
+            "Bearer ",
+            "Bearer \xff",
+            "Basic Og==",
+            "application/json; charset=\xff",
+            "gzip",
+            "text/html",
+        ]
+    )
 )
 
 
 @some
 @given(headers=st.dictionaries(header_names, header_values, max_size=4))
-def test_sr_004_any_header_is_accepted(pair: Pair, wire: Callable[[Gateway], Wire], headers: dict[str, str]) -> None:
+def test_sr_004_any_header_is_accepted(
+    pair: Pair, wire: Callable[[Gateway], Wire], headers: dict[str, str]
+) -> None:
     connection = wire(pair.gateway)
     connection.send(request_of({"model": "m", "messages": HELLO}, headers=headers))
     assert connection.answer().status_code == 200
@@ -149,7 +208,9 @@ def test_sr_004_any_header_is_accepted(pair: Pair, wire: Callable[[Gateway], Wir
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """A gateway with a key that no client has."""
-    with running(tmp_path_factory.mktemp("closed"), f'[server.keys]\nnobody = "sha256:{"0" * 64}"\n') as pair:
+    with running(
+        tmp_path_factory.mktemp("closed"), f'[server.keys]\nnobody = "sha256:{"0" * 64}"\n'
+    ) as pair:
         yield pair
 
 
@@ -168,7 +229,8 @@ def test_sr_067_no_header_opens_a_gateway_but_a_key(
 
 @some
 @given(
-    path=st.text(st.characters(codec="ascii", exclude_characters=" \r\n\t"), max_size=30), more=st.binary(max_size=20)
+    path=st.text(st.characters(codec="ascii", exclude_characters=" \r\n\t"), max_size=30),
+    more=st.binary(max_size=20),
 )
 def test_sr_008_any_path_is_answered_in_json(
     pair: Pair, wire: Callable[[Gateway], Wire], path: str, more: bytes
@@ -188,7 +250,10 @@ def test_sr_008_any_path_is_answered_in_json(
 WORDS = ("Grüße", " 😀")
 STREAM = b"".join(
     b"data: " + json.dumps(each, ensure_ascii=False).encode() + b"\n\n"
-    for each in (chunk({"role": "assistant", "content": ""}), *(chunk({"content": word}) for word in WORDS))
+    for each in (
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({"content": word}) for word in WORDS),
+    )
 )
 STREAM += b"data: " + json.dumps(chunk({}, "stop")).encode() + b"\n\ndata: [DONE]\n\n"
 EVENTS = Status(200, {"content-type": "text/event-stream"})
@@ -197,7 +262,9 @@ EVENTS = Status(200, {"content-type": "text/event-stream"})
 def text_of(data: list[str]) -> str:
     """The text of the chunks."""
     chunks = (json.loads(one) for one in data if one != "[DONE]")
-    return "".join(one["choices"][0]["delta"].get("content") or "" for one in chunks if "choices" in one)
+    return "".join(
+        one["choices"][0]["delta"].get("content") or "" for one in chunks if "choices" in one
+    )
 
 
 def assert_whole_or_broken(response: httpx.Response) -> None:
@@ -214,7 +281,9 @@ def assert_whole_or_broken(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("framed", ["chunked", "by its end"])
-def test_sr_058_a_truncated_stream_is_complete_or_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
+def test_sr_058_a_truncated_stream_is_complete_or_an_error(
+    ask: Asking, first: ScriptedUpstream, framed: str
+) -> None:
     """SR-058, SR-057: at every byte; with a framing that shows the cut, and with one that does not."""
     for cut in range(len(STREAM)):
         if framed == "chunked":
@@ -230,20 +299,33 @@ def test_sr_058_a_truncated_stream_is_complete_or_an_error(ask: Asking, first: S
 
 
 @pytest.mark.parametrize("framed", ["by its length", "by its end"])
-def test_sr_072_a_truncated_answer_is_an_error(ask: Asking, first: ScriptedUpstream, framed: str) -> None:
+def test_sr_072_a_truncated_answer_is_an_error(
+    ask: Asking, first: ScriptedUpstream, framed: str
+) -> None:
     answer = {"id": "x", "object": "chat.completion", "created": 1, "model": UPSTREAM_ID}
-    choice = {"index": 0, "message": {"role": "assistant", "content": "".join(WORDS)}, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "".join(WORDS)},
+        "finish_reason": "stop",
+    }
     body = json.dumps({**answer, "choices": [choice]}, ensure_ascii=False).encode()
-    length = {"content-length": str(len(body))} if framed == "by its length" else {"connection": "close"}
+    length = (
+        {"content-length": str(len(body))} if framed == "by its length" else {"connection": "close"}
+    )
     for cut in range(len(body)):
-        first.default = Reply(Status(200, {"content-type": "application/json", **length}), Body(body[:cut]), Close())
+        first.default = Reply(
+            Status(200, {"content-type": "application/json", **length}), Body(body[:cut]), Close()
+        )
         response = ask.chat()
         assert response.status_code == 502, f"the answer was cut after {cut} bytes"
         assert error_of(response)["code"] == "provider_error"
 
 
 @some
-@given(cuts=st.lists(st.integers(1, len(STREAM) - 1), unique=True, max_size=40).map(sorted), crlf=st.booleans())
+@given(
+    cuts=st.lists(st.integers(1, len(STREAM) - 1), unique=True, max_size=40).map(sorted),
+    crlf=st.booleans(),
+)
 def test_sr_060_a_stream_comes_through_however_the_network_cuts_it(
     ask: Asking, first: ScriptedUpstream, cuts: list[int], crlf: bool
 ) -> None:
@@ -258,9 +340,12 @@ def test_sr_060_a_stream_comes_through_however_the_network_cuts_it(
 
 @some
 @given(
-    body=st.binary() | json_values.map(json.dumps).map(str.encode), status=st.sampled_from([200, 201, 400, 404, 500])
+    body=st.binary() | json_values.map(json.dumps).map(str.encode),
+    status=st.sampled_from([200, 201, 400, 404, 500]),
 )
-def test_sr_065_any_answer_of_a_provider(ask: Asking, first: ScriptedUpstream, body: bytes, status: int) -> None:
+def test_sr_065_any_answer_of_a_provider(
+    ask: Asking, first: ScriptedUpstream, body: bytes, status: int
+) -> None:
     """SR-065: an invalid answer of a provider is an error in OpenAI's shape, never an internal error of the gateway."""
     first.default = Reply(Status(status, {"content-type": "application/json"}), Body(body))
     for stream in (False, True):
@@ -271,12 +356,17 @@ def test_sr_065_any_answer_of_a_provider(ask: Asking, first: ScriptedUpstream, b
 
 @some
 @given(
-    delta=json_values, members=st.dictionaries(st.sampled_from(["id", "created", "usage", "error", "x"]), json_values)
+    delta=json_values,
+    members=st.dictionaries(st.sampled_from(["id", "created", "usage", "error", "x"]), json_values),
 )
-def test_sr_065_any_chunk(ask: Asking, first: ScriptedUpstream, delta: Any, members: dict[str, Any]) -> None:
+def test_sr_065_any_chunk(
+    ask: Asking, first: ScriptedUpstream, delta: Any, members: dict[str, Any]
+) -> None:
     """SR-065, SR-058: a stream with an unusual chunk is complete, or it is an error."""
     odd = {**chunk(delta), **members}
-    first.default = events(chunk({"role": "assistant", "content": "Hello"}), odd, chunk({}, "stop"), "[DONE]")
+    first.default = events(
+        chunk({"role": "assistant", "content": "Hello"}), odd, chunk({}, "stop"), "[DONE]"
+    )
     response = ask.chat(stream=True)
     assert response.status_code == 200
     last = data_of(response.text)[-1]
@@ -301,7 +391,9 @@ FAULTS: dict[str, Callable[[Seen], Reply]] = {
     "an error's type": lambda seen: error(400, "no", type=echo(seen)),
     "an error's param": lambda seen: error(400, "no", param=echo(seen)),
     "an error that is a text": lambda seen: json_body({"error": echo(seen)}, 400),
-    "an error that is nested": lambda seen: json_body({"error": {"message": {"inner": echo(seen)}}}, 400),
+    "an error that is nested": lambda seen: json_body(
+        {"error": {"message": {"inner": echo(seen)}}}, 400
+    ),
     "an error that is a detail": lambda seen: json_body({"detail": echo(seen)}, 422),
     "plain text": lambda seen: text_reply(echo(seen), 400),
     "a page": lambda seen: html(502, {"x-echo": re.sub(r"[^ -~]", "", echo(seen))}),
@@ -309,11 +401,18 @@ FAULTS: dict[str, Callable[[Seen], Reply]] = {
     "an answer that is none": lambda seen: json_body({"choices": echo(seen)}),
     "an error event": lambda seen: events({"error": {"message": echo(seen)}}),
     "an error event amid a stream": lambda seen: events(
-        chunk({"role": "assistant", "content": "Half"}), {"error": {"message": echo(seen), "code": echo(seen)}}
+        chunk({"role": "assistant", "content": "Half"}),
+        {"error": {"message": echo(seen), "code": echo(seen)}},
     ),
-    "an invalid chunk": lambda seen: events(chunk({"role": "assistant", "content": "Half"}), echo(seen)),
-    "a finish_reason": lambda seen: events(chunk({"role": "assistant", "content": "Half"}), chunk({}, echo(seen))),
-    "a redirect": lambda seen: Reply(Status(302, {"location": f"http://127.0.0.1:1/{seen.headers['authorization']}"})),
+    "an invalid chunk": lambda seen: events(
+        chunk({"role": "assistant", "content": "Half"}), echo(seen)
+    ),
+    "a finish_reason": lambda seen: events(
+        chunk({"role": "assistant", "content": "Half"}), chunk({}, echo(seen))
+    ),
+    "a redirect": lambda seen: Reply(
+        Status(302, {"location": f"http://127.0.0.1:1/{seen.headers['authorization']}"})
+    ),
     "a status line": lambda seen: text_reply("", 599),
 }
 
@@ -324,19 +423,29 @@ def configuration(upstream: ScriptedUpstream) -> dict[str, Any]:
     """Providers whose keys are configured in every possible way."""
 
     def block(name: str, **more: object) -> dict[str, object]:
-        return {"type": "OpenAiProvider", "base_url": upstream.base_url, "models": {name: "up"}, **more}
+        return {
+            "type": "OpenAiProvider",
+            "base_url": upstream.base_url,
+            "models": {name: "up"},
+            **more,
+        }
 
     blocks = {
         "literal": block("literal", api_key=f"{SECRET_MARK}literal"),
         "variable": block("variable", api_key="$MARKED_KEY"),
         "braces": block("braces", api_key="${MARKED_KEY_TOO}"),
         "header": block("header", headers={"Authorization": f"Bearer {SECRET_MARK}header"}),
-        "both": block("both", api_key=f"{SECRET_MARK}both", headers={"x-api-key": f"{SECRET_MARK}as-header"}),
+        "both": block(
+            "both", api_key=f"{SECRET_MARK}both", headers={"x-api-key": f"{SECRET_MARK}as-header"}
+        ),
         "referring": block("referring", api_key="none", headers={"api-key": "Key $MARKED_HEADER"}),
         "odd": block("odd", api_key=f"{SECRET_MARK}a+b/c==.*("),
         "off": block("off", api_key=f"{SECRET_MARK}off", enabled=False),
     }
-    return {"providers": blocks, "defaults": {"headers": {"cookie": f"session={SECRET_MARK}cookie"}}}
+    return {
+        "providers": blocks,
+        "defaults": {"headers": {"cookie": f"session={SECRET_MARK}cookie"}},
+    }
 
 
 VARIABLES = {
@@ -386,7 +495,12 @@ def test_sr_066_no_repr_has_a_key(keyed: Asking, monkeypatch: pytest.MonkeyPatch
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     found = startup.load(keyed.gateway.config_path, keyed.gateway.plugins_path)
-    shown = [repr(found), str(found.llms_json), repr(found.plugins_toml), repr(checks.warnings(found))]
+    shown = [
+        repr(found),
+        str(found.llms_json),
+        repr(found.plugins_toml),
+        repr(checks.warnings(found)),
+    ]
     for item in found.configured:
         shown += [repr(item), repr(item.provider), repr(item.provider.settings), repr(item.adapter)]
         shown += [repr(vars(item.adapter))] if item.adapter is not None else []
@@ -407,7 +521,12 @@ def test_sr_066_secrets_other_than_api_keys(
 ) -> None:
     """SR-066: in no repr, and redacted in the log and in errors."""
     monkeypatch.setenv("MARKED_VENDOR", "sk-marked-vendor")
-    provider = {"type": "OpenAiProvider", "base_url": "http://127.0.0.1:9", "models": ["m"], **block}
+    provider = {
+        "type": "OpenAiProvider",
+        "base_url": "http://127.0.0.1:9",
+        "models": ["m"],
+        **block,
+    }
     (tmp_path / "llms.json").write_text(json.dumps({"providers": {"one": provider}}), "utf-8")
     (tmp_path / "plugins.toml").write_text(plugins, "utf-8")
     found = startup.load(tmp_path / "llms.json", tmp_path / "plugins.toml")

@@ -28,16 +28,22 @@ BODY = {"type": "http.response.body", "body": b"Hello"}
 
 @contextmanager
 def asked(
-    app: Any, http: Any = Http1Protocol, request: bytes = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    app: Any,
+    http: Any = Http1Protocol,
+    request: bytes = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
 ) -> Iterator[socket.socket]:
     """A connection on which an application has been asked for an answer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False)
+        config = uvicorn.Config(
+            app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            with closing(socket.create_connection(listening.getsockname(), timeout=10)) as connection:
+            with closing(
+                socket.create_connection(listening.getsockname(), timeout=10)
+            ) as connection:
                 connection.sendall(request)
                 yield connection
         finally:
@@ -139,9 +145,12 @@ def read_to_the_end(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("http", [Http1Protocol, protocol_h11.BoundedH11Protocol])
-@pytest.mark.parametrize("connection_header", [b"", b"connection: keep-alive\r\n", b"connection: close\r\n"])
 @pytest.mark.parametrize(
-    "pieces", [[b"Hello"], [b"a", b"", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"\xff" * 100_000], [b""]]
+    "connection_header", [b"", b"connection: keep-alive\r\n", b"connection: close\r\n"]
+)
+@pytest.mark.parametrize(
+    "pieces",
+    [[b"Hello"], [b"a", b"", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"\xff" * 100_000], [b""]],
 )
 def test_http_1_0_gets_a_body_that_ends_with_the_connection(
     http: Any, connection_header: bytes, pieces: list[bytes]
@@ -183,12 +192,20 @@ def test_uvicorn_has_the_attributes_that_the_h11_protocol_uses() -> None:
     async def attributes() -> set[str]:
         async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
-        protocol = H11Protocol(uvicorn.Config(app, http=H11Protocol, log_config=None), ServerState(), {})
+        protocol = H11Protocol(
+            uvicorn.Config(app, http=H11Protocol, log_config=None), ServerState(), {}
+        )
         return {name for name in dir(protocol) if not name.startswith("__")}
 
     used = {
         *("loop", "transport", "cycle", "connections", "server_state", "conn"),
-        *("connection_made", "connection_lost", "data_received", "send_400_response", "_should_upgrade"),
+        *(
+            "connection_made",
+            "connection_lost",
+            "data_received",
+            "send_400_response",
+            "_should_upgrade",
+        ),
     }
     assert used <= asyncio.run(attributes())
 
@@ -216,7 +233,10 @@ def test_the_server_runs_without_httptools_and_uvloop(
         streamed = client.post("/v1/chat/completions", json={**body, "stream": True})
         assert streamed.text.endswith("data: [DONE]\n\n")
         refused = client.get("/health", headers={"x-large": "x" * 100_000})
-        assert (refused.status_code, refused.json()["error"]["type"]) == (431, "invalid_request_error")
+        assert (refused.status_code, refused.json()["error"]["type"]) == (
+            431,
+            "invalid_request_error",
+        )
 
 
 def test_without_httptools_a_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +272,9 @@ def test_without_httptools_a_refused_body_is_no_head() -> None:
     size = 3 * protocol_h11.BoundedH11Protocol.max_head_bytes
     with asked(app, protocol_h11.BoundedH11Protocol) as connection:
         answer(connection)
-        connection.sendall(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % size)
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % size
+        )
         assert answer(connection).startswith(b"HTTP/1.1 200 OK\r\n")
         connection.sendall(b"x" * size)
         connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")

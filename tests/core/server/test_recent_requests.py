@@ -10,12 +10,26 @@ from llms_core.server.recent_requests import RecentRequests
 
 
 def attempt(**members: Any) -> AttemptRecord:
-    usual = {"request_id": "1", "provider": "one", "model": "m", "upstream_model": "up", "kind": None, "status": None}
+    usual = {
+        "request_id": "1",
+        "provider": "one",
+        "model": "m",
+        "upstream_model": "up",
+        "kind": None,
+        "status": None,
+    }
     return AttemptRecord(**{**usual, "message": "", "duration": 1.0, **members})
 
 
 def record(**members: Any) -> RequestRecord:
-    usual = {"request_id": "1", "model": "m", "status": 200, "stream": False, "duration": 1.0, "overhead": 0.1}
+    usual = {
+        "request_id": "1",
+        "model": "m",
+        "status": 200,
+        "stream": False,
+        "duration": 1.0,
+        "overhead": 0.1,
+    }
     return RequestRecord(**{**usual, "attempts": (attempt(),), **members})
 
 
@@ -30,8 +44,14 @@ def test_the_newest_comes_first_and_the_oldest_are_forgotten() -> None:
 
 def test_nothing_that_a_client_or_a_provider_makes_long_is_kept() -> None:
     recent = RecentRequests()
-    failed = attempt(kind=ErrorKind.INVALID_REQUEST, message="your prompt was: secret " * 1000, model="x" * 100_000)
-    recent.add(record(model="x" * 100_000, kind=ErrorKind.INVALID_REQUEST, attempts=(failed,) * 1000))
+    failed = attempt(
+        kind=ErrorKind.INVALID_REQUEST,
+        message="your prompt was: secret " * 1000,
+        model="x" * 100_000,
+    )
+    recent.add(
+        record(model="x" * 100_000, kind=ErrorKind.INVALID_REQUEST, attempts=(failed,) * 1000)
+    )
     recent.add(record(model="y" * 100_000, attempts=()))
     recent.add(record(metadata={"note": "secret"}, tags=("secret",), user="secret"))
     kept = repr(recent.seen_by(None))

@@ -52,7 +52,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
     def config(upstream: ScriptedUpstream) -> dict[str, Any]:
         models = {"m": "up-m", "forbidden-m": "up-m"}
-        block = {"type": "OpenAiProvider", "base_url": upstream.base_url, "api_key": "k", "models": models}
+        block = {
+            "type": "OpenAiProvider",
+            "base_url": upstream.base_url,
+            "api_key": "k",
+            "models": models,
+        }
         return {"providers": {"first": block}}
 
     with running(folder, f"[plugins]\nload = ['{path}']\n{NO_RETRIES}", config) as pair:
@@ -81,13 +86,29 @@ def test_a_record_has_the_time_the_operation_and_who_served(record: Callable[...
     assert (found.dialect, found.operation, found.served_model) == ("chat_completions", "chat", "m")
     assert (attempt.operation, attempt.provider_type) == ("chat", "openai-compatible")
     assert attempt.base_url.startswith("http://127.0.0.1:")
-    assert (found.at_fault, found.error_code, found.truncated, found.cancelled) == (None, None, False, False)
+    assert (found.at_fault, found.error_code, found.truncated, found.cancelled) == (
+        None,
+        None,
+        False,
+        False,
+    )
     assert found.first_token <= found.duration
 
 
-def test_the_counts_of_a_usage_are_read(record: Callable[..., Any], first: ScriptedUpstream) -> None:
-    details = {"cached_tokens": 40, "cache_write_tokens": 30, "audio_tokens": 5, "image_tokens": "many"}
-    usage = {**USAGE, "prompt_tokens_details": details, "completion_tokens_details": {"reasoning_tokens": 7}}
+def test_the_counts_of_a_usage_are_read(
+    record: Callable[..., Any], first: ScriptedUpstream
+) -> None:
+    details = {
+        "cached_tokens": 40,
+        "cache_write_tokens": 30,
+        "audio_tokens": 5,
+        "image_tokens": "many",
+    }
+    usage = {
+        **USAGE,
+        "prompt_tokens_details": details,
+        "completion_tokens_details": {"reasoning_tokens": 7},
+    }
     first.default = whole(usage=usage)
     tokens = record().tokens
     assert (tokens.input, tokens.cached, tokens.cache_write, tokens.audio_input) == (100, 40, 30, 5)
@@ -114,7 +135,9 @@ def test_a_cost_that_the_provider_reports_is_recorded(
 
 
 @pytest.mark.parametrize("cost", [-1, "free", None, True, {"total_cost": "?"}])
-def test_what_cannot_be_a_cost_is_none(record: Callable[..., Any], first: ScriptedUpstream, cost: object) -> None:
+def test_what_cannot_be_a_cost_is_none(
+    record: Callable[..., Any], first: ScriptedUpstream, cost: object
+) -> None:
     first.default = whole(usage={**USAGE, "cost": cost})
     found = record()
     assert (found.cost, found.cost_source, found.tokens.input) == (None, None, 100)
@@ -132,7 +155,9 @@ def test_a_stream_has_its_number_of_chunks_and_the_time_that_they_took(
     record: Callable[..., Any], first: ScriptedUpstream
 ) -> None:
     more = [chunk({"content": text}) for text in "abc"]
-    first.default = Reply(events(HALF, *more, chunk({}, "stop"), {"choices": [], "usage": USAGE}, "[DONE]"))
+    first.default = Reply(
+        events(HALF, *more, chunk({}, "stop"), {"choices": [], "usage": USAGE}, "[DONE]")
+    )
     (attempt,) = record(stream=True).attempts
     assert attempt.chunks == 4
     assert attempt.stream_duration == pytest.approx(attempt.duration - attempt.first_token)
@@ -149,7 +174,9 @@ def test_a_stream_that_breaks_off_is_truncated_and_keeps_what_the_provider_had_c
     assert (found.tokens.input, found.tokens.output) == (100, 20)
 
 
-def test_a_client_that_disconnects_in_mid_stream_has_cancelled(ask: Asking, first: ScriptedUpstream) -> None:
+def test_a_client_that_disconnects_in_mid_stream_has_cancelled(
+    ask: Asking, first: ScriptedUpstream
+) -> None:
     heard = sys.modules["llms_plugin_of_records"].heard
     heard.clear()
     first.default = Reply(events({**HALF, "usage": USAGE}), Stall())
@@ -157,7 +184,12 @@ def test_a_client_that_disconnects_in_mid_stream_has_cancelled(ask: Asking, firs
         next(response.iter_bytes())
     until(lambda: bool(heard))
     found = heard.pop()
-    assert (found.status, found.truncated, found.cancelled, found.at_fault) == (499, True, True, "client")
+    assert (found.status, found.truncated, found.cancelled, found.at_fault) == (
+        499,
+        True,
+        True,
+        "client",
+    )
     assert found.tokens.output == 20
 
 
@@ -168,7 +200,11 @@ def test_a_client_that_disconnects_in_mid_stream_has_cancelled(ask: Asking, firs
         ({"temperature": 3}, None, (400, "client", "invalid_value")),
         ({"model": "forbidden-m"}, None, (403, "policy", "forbidden")),
         ({}, error(500), (502, "provider", "all_providers_failed")),
-        ({}, error(400, code="content_policy_violation"), (400, "policy", "content_policy_violation")),
+        (
+            {},
+            error(400, code="content_policy_violation"),
+            (400, "policy", "content_policy_violation"),
+        ),
     ],
 )
 def test_who_is_at_fault_for_a_failure(
@@ -183,10 +219,17 @@ def test_who_is_at_fault_for_a_failure(
     assert (found.status, found.at_fault, found.error_code) == expected
 
 
-def test_an_attempt_that_failed_names_who_is_at_fault(record: Callable[..., Any], first: ScriptedUpstream) -> None:
+def test_an_attempt_that_failed_names_who_is_at_fault(
+    record: Callable[..., Any], first: ScriptedUpstream
+) -> None:
     first.default = error(401)
     (attempt,) = record().attempts
-    assert (attempt.kind, attempt.at_fault, attempt.chunks, attempt.stream_duration) == ("auth", "provider", 0, None)
+    assert (attempt.kind, attempt.at_fault, attempt.chunks, attempt.stream_duration) == (
+        "auth",
+        "provider",
+        0,
+        None,
+    )
 
 
 def test_a_record_can_be_encoded(record: Callable[..., Any]) -> None:

@@ -19,7 +19,9 @@ from tests.core.server.conftest import NO_RETRIES
 Json = dict[str, Any]
 
 ONLY_RESPONSES = error(
-    404, "This model is only supported in v1/responses and not in v1/chat/completions.", param="model"
+    404,
+    "This model is only supported in v1/responses and not in v1/chat/completions.",
+    param="model",
 )
 NO_TOOLS = error(
     400,
@@ -35,7 +37,10 @@ WEATHER = response(THOUGHT, CALL)
 DONE = response(message_item("Sunny."))
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-TOOL = {"type": "function", "function": {"name": "get_weather", "description": "now", "parameters": PARAMETERS}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "get_weather", "description": "now", "parameters": PARAMETERS},
+}
 QUESTION = {"role": "user", "content": "What is the weather in Rome?"}
 
 Ask = Callable[..., httpx.Response]
@@ -53,7 +58,9 @@ def gateway_for(served: Any, provider: Any) -> Callable[..., Gateway]:
     """Serves a gateway in front of one provider, with a block of these members."""
 
     def serve(upstream: ScriptedUpstream, model: str = "some-model", **block: Any) -> Gateway:
-        gateway: Gateway = served({"providers": {"first": provider(upstream, {"m": model}, **block)}}, NO_RETRIES)
+        gateway: Gateway = served(
+            {"providers": {"first": provider(upstream, {"m": model}, **block)}}, NO_RETRIES
+        )
         return gateway
 
     return serve
@@ -61,7 +68,9 @@ def gateway_for(served: Any, provider: Any) -> Callable[..., Gateway]:
 
 def ask(gateway: Gateway, **members: Any) -> httpx.Response:
     body = {"model": "m", "messages": [QUESTION], **members}
-    return httpx.post(f"{gateway.base_url}/chat/completions", json=body, timeout=20, trust_env=False)
+    return httpx.post(
+        f"{gateway.base_url}/chat/completions", json=body, timeout=20, trust_env=False
+    )
 
 
 def paths(upstream: ScriptedUpstream) -> list[str]:
@@ -88,7 +97,9 @@ def anthropic_client(codex: Gateway) -> Iterator[anthropic.Anthropic]:
         yield client
 
 
-def test_a_chat_client_uses_tools_and_reasoning(openai_client: openai.OpenAI, only_responses: ScriptedUpstream) -> None:
+def test_a_chat_client_uses_tools_and_reasoning(
+    openai_client: openai.OpenAI, only_responses: ScriptedUpstream
+) -> None:
     only_responses.script(WEATHER, DONE)
     create: Any = openai_client.chat.completions.create
     common: Json = {"model": "m", "tools": [TOOL], "reasoning_effort": "high"}
@@ -98,11 +109,18 @@ def test_a_chat_client_uses_tools_and_reasoning(openai_client: openai.OpenAI, on
     call = first.message.tool_calls[0]
     assert json.loads(call.function.arguments) == {"city": "Rome"}
     result = {"role": "tool", "tool_call_id": call.id, "content": "22 °C"}
-    second = create(messages=[QUESTION, first.message.model_dump(exclude_none=True), result], **common).choices[0]
+    second = create(
+        messages=[QUESTION, first.message.model_dump(exclude_none=True), result], **common
+    ).choices[0]
     assert (second.finish_reason, second.message.content) == ("stop", "Sunny.")
     sent = only_responses.requests[1].json
     assert sent["reasoning"] == {"effort": "high", "summary": "auto"}
-    assert [item.get("type") for item in sent["input"]] == [None, "reasoning", "function_call", "function_call_output"]
+    assert [item.get("type") for item in sent["input"]] == [
+        None,
+        "reasoning",
+        "function_call",
+        "function_call_output",
+    ]
     assert sent["input"][1] == THOUGHT
     assert sent["store"] is False
     assert set(paths(only_responses)) == {"/responses"}
@@ -120,7 +138,9 @@ def test_a_chat_client_streams_tools_and_reasoning(
     )
     fragments = [fragment for delta in deltas for fragment in delta.tool_calls or ()]
     assert fragments[0].function.name == "get_weather"
-    assert json.loads("".join(fragment.function.arguments or "" for fragment in fragments)) == {"city": "Rome"}
+    assert json.loads("".join(fragment.function.arguments or "" for fragment in fragments)) == {
+        "city": "Rome"
+    }
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
     assert deltas[-1].provider_extra["openai"]["items"] == [THOUGHT]
 
@@ -154,12 +174,20 @@ def test_a_messages_client_uses_tools_and_thinking(
     assert [kind for kind in kinds if kind != "redacted_thinking"] == ["thinking", "tool_use"]
     call = next(block for block in first.content if block.type == "tool_use")
     assert call.input == {"city": "Rome"}
-    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "22 °C"}]}
+    result = {
+        "role": "user",
+        "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "22 °C"}],
+    }
     answer = [block.model_dump(exclude_none=True) for block in first.content]
     second = message([QUESTION, {"role": "assistant", "content": answer}, result])
     assert second.content[0].text == "Sunny."
     sent = only_responses.requests[1].json["input"]
-    assert [item.get("type") for item in sent] == [None, "reasoning", "function_call", "function_call_output"]
+    assert [item.get("type") for item in sent] == [
+        None,
+        "reasoning",
+        "function_call",
+        "function_call_output",
+    ]
     assert sent[1]["encrypted_content"] == "gAAAAAB-opaque"
     # The highest effort that each of OpenAI's models has.
     assert only_responses.requests[1].json["reasoning"] == {"effort": "high", "summary": "auto"}
@@ -177,7 +205,9 @@ def test_a_refusal_that_names_the_responses_api_is_followed_at_once_and_remember
     answers = [ask(gateway, stream=streams) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert paths(only_responses) == ["/chat/completions", "/responses", "/responses"]
-    assert answers[0].headers["x-llms-attempts"] == "first;error=model_not_found;status=404, first;ok"
+    assert (
+        answers[0].headers["x-llms-attempts"] == "first;error=model_not_found;status=404, first;ok"
+    )
     assert answers[1].headers["x-llms-attempts"] == "first;ok"
 
 
@@ -187,9 +217,19 @@ def test_tools_beside_reasoning_are_learned_apart_from_the_rest(
     upstream.routes["/responses"] = DONE
     upstream.script(NO_TOOLS, completion("Chat"), completion("Chat"))
     gateway = gateway_for(upstream)
-    assert ask(gateway, tools=[TOOL], reasoning_effort="low").json()["choices"][0]["message"]["content"] == "Sunny."
+    assert (
+        ask(gateway, tools=[TOOL], reasoning_effort="low").json()["choices"][0]["message"][
+            "content"
+        ]
+        == "Sunny."
+    )
     assert ask(gateway).json()["choices"][0]["message"]["content"] == "Chat"
-    assert ask(gateway, tools=[TOOL], reasoning_effort="none").json()["choices"][0]["message"]["content"] == "Chat"
+    assert (
+        ask(gateway, tools=[TOOL], reasoning_effort="none").json()["choices"][0]["message"][
+            "content"
+        ]
+        == "Chat"
+    )
     assert ask(gateway, tools=[TOOL]).json()["choices"][0]["message"]["content"] == "Sunny."
     assert paths(upstream) == [
         "/chat/completions",
@@ -232,7 +272,9 @@ def test_the_users_choice_is_not_changed_by_a_refusal(
     assert paths(upstream) == ["/responses"]
 
 
-def test_the_user_can_choose_chat_completions(upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway]) -> None:
+def test_the_user_can_choose_chat_completions(
+    upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway]
+) -> None:
     gateway = gateway_for(upstream, "gpt-5.1-codex", id="openai", protocol="chat")
     assert ask(gateway).status_code == 200
     assert paths(upstream) == ["/chat/completions"]
@@ -269,7 +311,9 @@ def test_summaries_are_given_up_where_the_organization_may_not_have_them(
 def test_reasoning_that_cannot_be_decrypted_is_left_out_once(
     upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway]
 ) -> None:
-    refusal = error(400, "The encrypted content could not be verified.", code="invalid_encrypted_content")
+    refusal = error(
+        400, "The encrypted content could not be verified.", code="invalid_encrypted_content"
+    )
     upstream.script(response(THOUGHT, message_item("Hm.")), refusal, DONE, DONE)
     gateway = gateway_for(upstream, protocol="responses")
     answer = ask(gateway).json()["choices"][0]["message"]
@@ -289,17 +333,26 @@ def test_a_conversation_goes_to_a_provider_of_chat_and_back(
     first, second = upstreams(), upstreams()
     first.script(WEATHER, error(500), DONE)
     second.script(completion("Second."))
-    blocks = {"first": provider(first, {"m": "gpt-x"}, protocol="responses"), "second": provider(second)}
+    blocks = {
+        "first": provider(first, {"m": "gpt-x"}, protocol="responses"),
+        "second": provider(second),
+    }
     gateway = served({"providers": blocks}, NO_RETRIES)
     asked = {"tools": [TOOL]}
     answer = ask(gateway, **asked).json()["choices"][0]["message"]
-    messages = [QUESTION, answer, {"role": "tool", "tool_call_id": answer["tool_calls"][0]["id"], "content": "22 °C"}]
+    messages = [
+        QUESTION,
+        answer,
+        {"role": "tool", "tool_call_id": answer["tool_calls"][0]["id"], "content": "22 °C"},
+    ]
     elsewhere = ask(gateway, messages=messages, **asked).json()["choices"][0]["message"]
     assert elsewhere["content"] == "Second."
     sent = second.requests[0].json["messages"]
     assert b"gAAAAAB-opaque" not in second.requests[0].body
     assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"]
-    back = ask(gateway, messages=[*messages, elsewhere, {"role": "user", "content": "And?"}], **asked)
+    back = ask(
+        gateway, messages=[*messages, elsewhere, {"role": "user", "content": "And?"}], **asked
+    )
     assert back.json()["choices"][0]["message"]["content"] == "Sunny."
     assert [item.get("type") for item in first.requests[2].json["input"]] == [
         None,
@@ -337,7 +390,9 @@ def test_what_chat_cannot_express_is_not_translated_for_a_server_without_the_api
 ) -> None:
     upstream.routes["/responses"] = NO_ROUTE
     gateway = gateway_for(upstream, "gpt-5", id="openai")
-    answers = [respond(gateway, input=[{"type": "compaction", "encrypted_content": "x"}]) for _ in range(2)]
+    answers = [
+        respond(gateway, input=[{"type": "compaction", "encrypted_content": "x"}]) for _ in range(2)
+    ]
     assert [answer.status_code for answer in answers] == [424, 424]
     assert paths(upstream) == ["/responses", "/responses"]
 
@@ -346,7 +401,9 @@ def test_the_users_choice_of_the_protocol_passes_requests_on(
     upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway]
 ) -> None:
     upstream.default = DONE
-    assert respond(gateway_for(upstream, protocol="responses"), truncation="auto").status_code == 200
+    assert (
+        respond(gateway_for(upstream, protocol="responses"), truncation="auto").status_code == 200
+    )
     assert upstream.requests[0].json["truncation"] == "auto"
     assert upstream.requests[0].json["input"] == "What is the weather in Rome?"
 
@@ -355,13 +412,20 @@ def test_the_users_choice_of_the_protocol_passes_requests_on(
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("rate_limit_exceeded", 429), ("invalid_prompt", 400), ("server_error", 502)]
+    ("code", "status"),
+    [("rate_limit_exceeded", 429), ("invalid_prompt", 400), ("server_error", 502)],
 )
 @pytest.mark.parametrize("streams", [False, True])
 def test_a_failed_response_is_an_error(
-    upstream: ScriptedUpstream, gateway_for: Callable[..., Gateway], code: str, status: int, streams: bool
+    upstream: ScriptedUpstream,
+    gateway_for: Callable[..., Gateway],
+    code: str,
+    status: int,
+    streams: bool,
 ) -> None:
-    upstream.default = response(status="failed", tokens=None, error={"code": code, "message": "It did not work"})
+    upstream.default = response(
+        status="failed", tokens=None, error={"code": code, "message": "It did not work"}
+    )
     answer = ask(gateway_for(upstream, protocol="responses"), stream=streams)
     assert answer.status_code == status
     assert "It did not work" in answer.text or "All providers failed" in answer.text
@@ -380,6 +444,12 @@ def test_parameters_without_a_counterpart_are_named(
     only_responses: ScriptedUpstream, gateway_for: Callable[..., Gateway]
 ) -> None:
     only_responses.script(DONE)
-    answer = ask(gateway_for(only_responses, protocol="responses"), seed=1, stop=["x"], logit_bias={}, temperature=0)
+    answer = ask(
+        gateway_for(only_responses, protocol="responses"),
+        seed=1,
+        stop=["x"],
+        logit_bias={},
+        temperature=0,
+    )
     assert answer.headers["x-llms-dropped-params"].replace(" ", "") == "logit_bias,seed,stop"
     assert only_responses.requests[0].json["temperature"] == 0

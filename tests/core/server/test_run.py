@@ -24,9 +24,28 @@ from command_line import TIMEOUT
 
 from llms_core.server.app import create_app
 from llms_core.server.run import ServeOptions
-from llms_core.testing import Reply, ScriptedUpstream, Stall, Wait, completion, error, events, refused_base_url
+from llms_core.testing import (
+    Reply,
+    ScriptedUpstream,
+    Stall,
+    Wait,
+    completion,
+    error,
+    events,
+    refused_base_url,
+)
 from tests.conftest import ChildGateway
-from tests.core.server.conftest import HELLO, NO_RETRIES, Asking, Wire, chunk, error_of, first_alone, request_of, until
+from tests.core.server.conftest import (
+    HELLO,
+    NO_RETRIES,
+    Asking,
+    Wire,
+    chunk,
+    error_of,
+    first_alone,
+    request_of,
+    until,
+)
 from tests.core.server.conftest import KEY as FIRSTS
 
 if TYPE_CHECKING:
@@ -64,7 +83,12 @@ class Started:
         """The exit code, and what was written to stderr."""
         command = self.command("--port", str(port or free_port()), *args)
         ended = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
         )
         assert ended.stdout == ""
         return ended.returncode, ended.stderr
@@ -93,7 +117,9 @@ def test_a_public_address_requires_keys(start: Started, host: str) -> None:
     assert "Traceback" not in stderr
 
 
-@pytest.mark.parametrize(("plugins", "args"), [(KEYS, ()), ("", ("--allow-anonymous",))], ids=["keys", "by request"])
+@pytest.mark.parametrize(
+    ("plugins", "args"), [(KEYS, ()), ("", ("--allow-anonymous",))], ids=["keys", "by request"]
+)
 def test_with_keys_or_an_explicit_option_it_listens_on_all_addresses(
     gateway: Launch, plugins: str, args: tuple[str, ...]
 ) -> None:
@@ -104,7 +130,9 @@ def test_with_keys_or_an_explicit_option_it_listens_on_all_addresses(
 GUARD = "@hookimpl\ndef llms_authenticate(headers): return None\n"
 
 
-def test_a_plugin_that_authenticates_counts_as_keys(gateway: Launch, plugin: Callable[[str], str], asking: Ask) -> None:
+def test_a_plugin_that_authenticates_counts_as_keys(
+    gateway: Launch, plugin: Callable[[str], str], asking: Ask
+) -> None:
     launched = gateway({"providers": {}}, plugins=plugin(GUARD), args=("--host", "0.0.0.0"))
     assert asking(launched).chat().status_code == 401
 
@@ -122,19 +150,27 @@ def test_a_plugin_that_authenticates_and_cannot_be_loaded_stops_the_start(
     assert "Traceback" not in stderr
 
 
-def test_a_signal_while_plugins_load_stops_the_server(start: Started, plugin: Callable[[str], str]) -> None:
+def test_a_signal_while_plugins_load_stops_the_server(
+    start: Started, plugin: Callable[[str], str]
+) -> None:
     """The plugin is not blamed for it, and the server does not run on without it."""
-    start.plugins.write_text(plugin("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"), "utf-8")
+    start.plugins.write_text(
+        plugin("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"), "utf-8"
+    )
     assert start.run() == (0, "")
 
 
 def test_a_plugin_of_the_current_folder_that_authenticates_stops_the_start(tmp_path: Path) -> None:
     """It is not run, because the folder may be anybody's; to start without it would let everybody in."""
-    (tmp_path / "guard.py").write_text(f"from llms_core import hookimpl\nopen('marker', 'w')\n{GUARD}", "utf-8")
+    (tmp_path / "guard.py").write_text(
+        f"from llms_core import hookimpl\nopen('marker', 'w')\n{GUARD}", "utf-8"
+    )
     (tmp_path / "plugins.toml").write_text('[plugins]\nload = ["guard.py"]\n', "utf-8")
     environment = {**os.environ, "HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "llms_core", "serve", "--port", "0"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+    )
     assert done.returncode == 2
     assert "--plugins ./plugins.toml" in done.stderr
     assert not (tmp_path / "marker").exists()
@@ -152,11 +188,18 @@ def test_an_empty_key_file_does_not_open_the_gateway(start: Started, tmp_path: P
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildGateway]:
     """A gateway with only its port and files configured, for the tests that do not change it."""
-    folder, block = tmp_path_factory.mktemp("plain"), {"type": "OpenAiProvider", "base_url": refused_base_url()}
-    (folder / "other.json").write_text(json.dumps({"providers": {"other": {**block, "models": ["other"]}}}), "utf-8")
+    folder, block = (
+        tmp_path_factory.mktemp("plain"),
+        {"type": "OpenAiProvider", "base_url": refused_base_url()},
+    )
+    (folder / "other.json").write_text(
+        json.dumps({"providers": {"other": {**block, "models": ["other"]}}}), "utf-8"
+    )
     config = {"providers": {"one": {**block, "api_key": "sk-marked-plain", "models": ["m"]}}}
     with contextlib.ExitStack() as ending:
-        launched = ChildGateway(folder, config, "", (), {"LLMS_CONFIG_PATH": str(folder / "other.json")})
+        launched = ChildGateway(
+            folder, config, "", (), {"LLMS_CONFIG_PATH": str(folder / "other.json")}
+        )
         ending.callback(launched.stop)
         launched.wait_ready()
         yield launched
@@ -164,11 +207,16 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildGateway]:
 
 def test_sr_080_it_is_not_reachable_on_other_addresses(plain: ChildGateway) -> None:
     """SR-080: connections to another address of this machine are refused."""
-    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", plain.port), timeout=5):
+    with (
+        pytest.raises(ConnectionRefusedError),
+        socket.create_connection(("127.0.0.2", plain.port), timeout=5),
+    ):
         pass
 
 
-def test_sr_080_it_prints_where_it_listens_and_no_requests(plain: ChildGateway, asking: Ask) -> None:
+def test_sr_080_it_prints_where_it_listens_and_no_requests(
+    plain: ChildGateway, asking: Ask
+) -> None:
     """SR-080, SR-081: without `--verbose`, requests are not logged."""
     assert asking(plain).get("/v1/models").status_code == 200
     assert asking(plain).chat(temperature=3).status_code == 400
@@ -177,7 +225,9 @@ def test_sr_080_it_prints_where_it_listens_and_no_requests(plain: ChildGateway, 
 
 def test_port_0_is_a_free_port_that_is_printed(start: Started) -> None:
     command = start.command("--port", "0")
-    with subprocess.Popen(command, env=start.environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=start.environment, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         listening = re.compile(r"llms: listening on http://127\.0\.0\.1:(\d+)/v1\n")
         found = next(found for line in process.stderr if (found := listening.fullmatch(line)))
@@ -210,7 +260,9 @@ def test_an_invalid_address(start: Started) -> None:
     ],
     ids=["no JSON", "an unknown type"],
 )
-def test_an_invalid_llms_json_is_reported_with_its_line(start: Started, config: str, line: int) -> None:
+def test_an_invalid_llms_json_is_reported_with_its_line(
+    start: Started, config: str, line: int
+) -> None:
     """K-24: with exit code 2."""
     start.config.write_text(config, "utf-8")
     code, stderr = start.run()
@@ -224,7 +276,9 @@ def test_an_invalid_llms_json_is_reported_with_its_line(start: Started, config: 
     [("[server]\nkeep_alive = 1\ndrian = 3\n", 3), ('[server.keys]\n\nada = "secret"\n', 3)],
     ids=["an unknown member", "a key in clear"],
 )
-def test_an_invalid_plugins_toml_is_reported_with_its_line(start: Started, plugins: str, line: int) -> None:
+def test_an_invalid_plugins_toml_is_reported_with_its_line(
+    start: Started, plugins: str, line: int
+) -> None:
     start.plugins.write_text(plugins, "utf-8")
     code, stderr = start.run()
     assert code == 2
@@ -305,7 +359,9 @@ def test_a_provider_cannot_forge_a_line_of_the_log(logged: Logged) -> None:
 
 
 @pytest.fixture
-def launched(upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch) -> ChildGateway:
+def launched(
+    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch
+) -> ChildGateway:
     """A gateway that waits a second for running requests when it stops."""
     return gateway(config_of(one=provider(upstream)), plugins="[server]\ndrain = 1\n")
 
@@ -338,8 +394,12 @@ def test_a_running_stream_is_finished(
 ) -> None:
     """Within `[server] drain`; new connections are refused meanwhile."""
     go = threading.Event()
-    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]  # the head is sent already
-    upstream.default = Reply(events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest)
+    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[
+        1:
+    ]  # the head is sent already
+    upstream.default = Reply(
+        events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest
+    )
     launched = gateway(config_of(one=provider(upstream)), plugins="[server]\ndrain = 20\n")
     with asking(launched).stream() as response:
         lines = response.iter_lines()
@@ -388,14 +448,18 @@ def test_a_request_without_an_answer_at_the_end_of_the_drain_is_503(
 def answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            connection.sendall(
+                b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+            )
             return connection.recv(12) == b"HTTP/1.1 200"
     except OSError:
         return False
 
 
 @contextlib.contextmanager
-def started(start: Started, redirected: str, *args: str, stderr: Any = None) -> Iterator[tuple[Any, int]]:
+def started(
+    start: Started, redirected: str, *args: str, stderr: Any = None
+) -> Iterator[tuple[Any, int]]:
     """The command with redirected standard streams, as a shell writes them, and its port."""
     port = free_port()
     shell = ["sh", "-c", f'exec "$@" {redirected}', "sh"]
@@ -411,7 +475,9 @@ def started(start: Started, redirected: str, *args: str, stderr: Any = None) -> 
 
 @pytest.mark.parametrize("args", [(), ("--workers", "2")], ids=["one process", "workers"])
 @pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", ">/dev/full 2>&1"])
-def test_it_serves_without_a_usable_stderr(start: Started, redirected: str, args: tuple[str, ...]) -> None:
+def test_it_serves_without_a_usable_stderr(
+    start: Started, redirected: str, args: tuple[str, ...]
+) -> None:
     """Closed, or on a disk that is full. No connection gets the number of stderr, and the log with it."""
     with started(start, redirected, "--verbose", *args) as (process, port):
         assert answers(port)
@@ -441,7 +507,11 @@ def test_a_log_that_nobody_reads_does_not_stop_the_server(start: Started) -> Non
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 def test_without_file_descriptors_clients_are_refused_and_it_is_logged(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, start: Started, tmp_path: Path
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    start: Started,
+    tmp_path: Path,
 ) -> None:
     """Each request may need two. The provider is not blamed."""
     upstream.default = completion()
@@ -459,12 +529,23 @@ def test_without_file_descriptors_clients_are_refused_and_it_is_logged(
         until(lambda: answers(port))
 
 
-def test_the_number_of_connections_follows_the_limit_of_file_descriptors(start: Started, tmp_path: Path) -> None:
+def test_the_number_of_connections_follows_the_limit_of_file_descriptors(
+    start: Started, tmp_path: Path
+) -> None:
     """Clients beyond it get a 503, instead of a connection that is never accepted."""
     log = tmp_path / "log"
     port = free_port()
-    command = ["sh", "-c", f'ulimit -n 96; exec "$@" 2>{log}', "sh", *start.command("--port", str(port))]
-    with subprocess.Popen(command, env=start.environment) as process, contextlib.ExitStack() as held:
+    command = [
+        "sh",
+        "-c",
+        f'ulimit -n 96; exec "$@" 2>{log}',
+        "sh",
+        *start.command("--port", str(port)),
+    ]
+    with (
+        subprocess.Popen(command, env=start.environment) as process,
+        contextlib.ExitStack() as held,
+    ):
         held.callback(process.terminate)
         until(lambda: answers(port))
         for _ in range(32):
@@ -489,7 +570,9 @@ def test_a_stopping_server_refuses_new_clients(
     """So that a balancer tries another one at once. A running request is answered."""
     go = threading.Event()
     upstream.default = Reply(Wait(go), completion())
-    launched = gateway(config_of(one=provider(upstream)), plugins="[server]\ndrain = 20\n", args=args)
+    launched = gateway(
+        config_of(one=provider(upstream)), plugins="[server]\ndrain = 20\n", args=args
+    )
     connection = wire(launched)
     connection.send(request_of(ASKED))
     upstream.wait_for_request()
@@ -521,7 +604,9 @@ def test_two_workers_are_two_processes_that_both_answer(
     wire: Connect,
     plugin: Callable[[str], str],
 ) -> None:
-    launched = gateway(config_of(one=provider(upstream)), plugins=plugin(WHO), args=["--workers", "2"])
+    launched = gateway(
+        config_of(one=provider(upstream)), plugins=plugin(WHO), args=["--workers", "2"]
+    )
     asked = b"GET /x/of_test/pid HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     pids: set[int] = set()
 
@@ -529,7 +614,9 @@ def test_two_workers_are_two_processes_that_both_answer(
     def ask_at_once() -> bool:
         with ThreadPoolExecutor(4) as pool:
             connections = [wire(launched) for _ in range(4)]
-            pids.update(pool.map(lambda each: each.send(asked) or each.answer().json(), connections))
+            pids.update(
+                pool.map(lambda each: each.send(asked) or each.answer().json(), connections)
+            )
         return len(pids) == 2
 
     until(ask_at_once, timeout=TIMEOUT)
@@ -560,7 +647,9 @@ def test_the_garbage_collector_does_not_look_at_the_application(
     """It would find nothing, and keep every stream waiting for 30 ms."""
     launched = gateway({"providers": {}}, plugins=plugin(COLLECTOR), args=["--workers", workers])
     connection = wire(launched)
-    connection.send(b"GET /x/of_test/frozen HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    connection.send(
+        b"GET /x/of_test/frozen HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    )
     assert connection.answer().json() > 10_000
 
 
@@ -571,9 +660,20 @@ def test_workers_run_no_module_of_the_current_folder(start: Started, tmp_path: P
     for name in ("multiprocessing", "llms_core", "uvicorn", "json"):
         (folder / f"{name}.py").write_text("open('marker', 'w')\n", "utf-8")
     port = free_port()
-    arguments = ["--workers", "2", "--port", str(port), "--config", str(start.config), "--plugins", str(start.plugins)]
+    arguments = [
+        "--workers",
+        "2",
+        "--port",
+        str(port),
+        "--config",
+        str(start.config),
+        "--plugins",
+        str(start.plugins),
+    ]
     command = [str(Path(sys.executable).with_name("llms")), "serve", *arguments]
-    with subprocess.Popen(command, cwd=folder, env=start.environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=start.environment, stderr=subprocess.DEVNULL
+    ) as process:
         try:
             until(lambda: _answers(port), timeout=TIMEOUT)
         finally:

@@ -24,7 +24,11 @@ pytestmark = pytest.mark.slow  # real processes
 
 def told(gateway: ChildGateway) -> list[str]:
     """The lines for the user, without their label."""
-    return [line.removeprefix("llms: ") for line in gateway.log().splitlines() if line.startswith("llms: ")]
+    return [
+        line.removeprefix("llms: ")
+        for line in gateway.log().splitlines()
+        if line.startswith("llms: ")
+    ]
 
 
 def starting_with(lines: list[str], beginning: str) -> str:
@@ -43,17 +47,27 @@ def test_the_files_and_providers_in_effect(gateway: Launch, provider: ProviderBl
         "off": provider(url, enabled=False),
         "bedrock": {},
     }
-    launched = gateway({"providers": config}, env={"DEEPSEEK_API_KEY": "sk-marked-deepseek", "AWS_REGION": "eu-west-1"})
+    launched = gateway(
+        {"providers": config},
+        env={"DEEPSEEK_API_KEY": "sk-marked-deepseek", "AWS_REGION": "eu-west-1"},
+    )
     lines = told(launched)
     assert starting_with(lines, "llms.json: ") == str(launched.config_path)
     assert starting_with(lines, "plugins.toml: ") == str(launched.plugins_path)
-    assert starting_with(lines, "enabled: ") == "first (2 models), second (1 model and those it lists)"
+    assert (
+        starting_with(lines, "enabled: ") == "first (2 models), second (1 model and those it lists)"
+    )
     assert starting_with(lines, "not enabled for lack of a key in the environment: ") == (
         "keyless (NO_SUCH_KEY), groq (GROQ_API_KEY)"
     )
     assert starting_with(lines, "switched off: ") == "off; `llms enable NAME` switches one on"
-    assert "no credentials: set AWS_BEARER_TOKEN_BEDROCK" in starting_with(lines, "not enabled: bedrock: ")
-    assert "DEEPSEEK_API_KEY is set, but llms.json has no provider deepseek: run `llms enable deepseek`" in lines
+    assert "no credentials: set AWS_BEARER_TOKEN_BEDROCK" in starting_with(
+        lines, "not enabled: bedrock: "
+    )
+    assert (
+        "DEEPSEEK_API_KEY is set, but llms.json has no provider deepseek: run `llms enable deepseek`"
+        in lines
+    )
     assert "sk-marked" not in launched.log()
 
 
@@ -61,7 +75,9 @@ def test_a_user_without_files(line: CommandLine) -> None:
     """What `llms serve` finds in an empty folder."""
     process = line.start("serve", "--port", "0")
     lines = _until_listening(process)
-    assert starting_with(lines, "llms: llms.json: ").startswith("none, so that every known provider")
+    assert starting_with(lines, "llms: llms.json: ").startswith(
+        "none, so that every known provider"
+    )
     assert starting_with(lines, "llms: plugins.toml: ") == "none, so that the defaults apply"
 
 
@@ -84,7 +100,9 @@ def line(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
-@pytest.mark.parametrize("keys", ["", '[server.keys]\nada = "sha256:{digest}"\n'], ids=["open", "with a key"])
+@pytest.mark.parametrize(
+    "keys", ["", '[server.keys]\nada = "sha256:{digest}"\n'], ids=["open", "with a key"]
+)
 def test_the_curl_command_works_as_it_is_printed(
     gateway: Launch, provider: ProviderBlock, upstream: ScriptedUpstream, keys: str
 ) -> None:
@@ -95,27 +113,38 @@ def test_the_curl_command_works_as_it_is_printed(
     command = starting_with(told(launched), "try it: ")
     assert ("YOUR_KEY" in command) == bool(keys)
     typed = command.replace("YOUR_KEY", "secret")
-    done = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, timeout=TIMEOUT, check=True)
+    done = subprocess.run(
+        ["bash", "-c", typed], capture_output=True, text=True, timeout=TIMEOUT, check=True
+    )
     assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "It works."
 
 
-def test_the_default_model_is_what_the_command_asks(gateway: Launch, provider: ProviderBlock) -> None:
+def test_the_default_model_is_what_the_command_asks(
+    gateway: Launch, provider: ProviderBlock
+) -> None:
     """A model for something else than chats is not."""
     models = {"text-embedding-3-small": "e", "a": "a", "b": "b"}
     config: dict[str, Any] = {"providers": {"first": provider("http://localhost:1", models)}}
     assert '"model":"a"' in starting_with(told(gateway(config)), "try it: ")
 
 
-def test_a_model_is_not_known_yet(gateway: Launch, provider: ProviderBlock, upstream: ScriptedUpstream) -> None:
+def test_a_model_is_not_known_yet(
+    gateway: Launch, provider: ProviderBlock, upstream: ScriptedUpstream
+) -> None:
     launched = gateway({"providers": {"first": {**provider(upstream), "models": {}}}})
     lines = told(launched)
     assert starting_with(lines, "try it: ") == f"curl {launched.base_url}/models"
-    assert starting_with(lines, "status page: ") == f"{launched.origin}/, API documentation: {launched.origin}/docs"
+    assert (
+        starting_with(lines, "status page: ")
+        == f"{launched.origin}/, API documentation: {launched.origin}/docs"
+    )
 
 
 def test_a_warning_that_no_provider_is_enabled(gateway: Launch, provider: ProviderBlock) -> None:
     launched = gateway({"providers": {"off": provider("http://localhost:1", enabled=False)}})
-    expected = "warning: no provider is enabled, so that every request fails: `llms add` sets one up"
+    expected = (
+        "warning: no provider is enabled, so that every request fails: `llms add` sets one up"
+    )
     assert f"llms: {expected}\n" in launched.log()
 
 
@@ -140,7 +169,9 @@ def reloaded(served: Serve, provider: ProviderBlock) -> Callable[..., str]:
     return reload
 
 
-def test_a_reload_tells_what_has_changed(reloaded: Callable[..., str], provider: ProviderBlock) -> None:
+def test_a_reload_tells_what_has_changed(
+    reloaded: Callable[..., str], provider: ProviderBlock
+) -> None:
     three = provider("http://localhost:3")
     off = provider("http://localhost:1", {"one": "one"}, enabled=False)
     assert reloaded(one=off, two=None, three=three) == (
@@ -148,12 +179,16 @@ def test_a_reload_tells_what_has_changed(reloaded: Callable[..., str], provider:
     )
 
 
-def test_a_reload_names_settings_without_their_values(reloaded: Callable[..., str], provider: ProviderBlock) -> None:
+def test_a_reload_names_settings_without_their_values(
+    reloaded: Callable[..., str], provider: ProviderBlock
+) -> None:
     other = provider("http://localhost:1", {"one": "one"}, api_key="sk-marked-new")
     assert reloaded(one=other) == "one has other settings"
 
 
-def test_a_reload_tells_the_new_order(reloaded: Callable[..., str], provider: ProviderBlock) -> None:
+def test_a_reload_tells_the_new_order(
+    reloaded: Callable[..., str], provider: ProviderBlock
+) -> None:
     zero = provider("http://localhost:1")
     assert "zero was added" in reloaded(zero=zero)
 
@@ -181,23 +216,34 @@ def test_a_key_beside_the_named_file_is_used(line: CommandLine, provider: Provid
     project.mkdir()
     config = {"providers": {"one": provider("http://localhost:1", api_key="$MY_KEY")}}
     (project / "llms.json").write_text(json.dumps(config), "utf-8")
-    (project / ".env").write_text("MY_KEY=secret\nHTTPS_PROXY=http://127.0.0.1:9\nLLMS_HOME=/nowhere\n", "utf-8")
+    (project / ".env").write_text(
+        "MY_KEY=secret\nHTTPS_PROXY=http://127.0.0.1:9\nLLMS_HOME=/nowhere\n", "utf-8"
+    )
     named = line.run("ls", "--config", "project/llms.json")
     assert named.stdout.startswith("one: enabled\n")
     line.env["LLMS_CONFIG_PATH"] = "project/llms.json"
     assert line.run("ls").stdout.startswith("one: enabled\n")
 
 
-def test_a_file_beside_one_that_was_merely_found_is_ignored(line: CommandLine, provider: ProviderBlock) -> None:
+def test_a_file_beside_one_that_was_merely_found_is_ignored(
+    line: CommandLine, provider: ProviderBlock
+) -> None:
     config = {"providers": {"one": provider("http://localhost:1", api_key="$MY_KEY")}}
     (line.folder / "llms.json").write_text(json.dumps(config), "utf-8")
     (line.folder / ".env").write_text("MY_KEY=secret\n", "utf-8")
     assert line.run("ls").stdout.startswith("one: not enabled: no key: set MY_KEY\n")
 
 
-def test_the_users_own_file_cannot_set_a_proxy(line: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_the_users_own_file_cannot_set_a_proxy(
+    line: CommandLine, upstream: ScriptedUpstream
+) -> None:
     upstream.default = Reply(completion("Hello."))
-    block = {"type": "openai-compatible", "base_url": upstream.base_url, "api_key": "$MY_KEY", "models": ["m"]}
+    block = {
+        "type": "openai-compatible",
+        "base_url": upstream.base_url,
+        "api_key": "$MY_KEY",
+        "models": ["m"],
+    }
     line.configure({"providers": {"one": block}})
     (line.home / ".env").write_text("MY_KEY=secret\nHTTP_PROXY=http://127.0.0.1:9\n", "utf-8")
     done = line.run("-m", "m", "Hi")
@@ -240,31 +286,46 @@ def test_a_file_disables_an_embedded_model(embedded: CommandLine, provider: Prov
     embedded.configure({"providers": {"one": provider("http://localhost:1")}})
     done = embedded.run("disable", "local", "local-embeddings")
     assert done.returncode == 0, done.stderr
-    enabled = [item["id"] for item in json.loads(embedded.run("ls", "--json").stdout) if item["enabled"]]
+    enabled = [
+        item["id"] for item in json.loads(embedded.run("ls", "--json").stdout) if item["enabled"]
+    ]
     assert enabled == ["one"]
 
 
-def test_an_embedded_model_can_be_the_default(embedded: CommandLine, provider: ProviderBlock) -> None:
+def test_an_embedded_model_can_be_the_default(
+    embedded: CommandLine, provider: ProviderBlock
+) -> None:
     embedded.configure({"providers": {"one": provider("http://localhost:1")}})
     done = embedded.run("default", "smollm2")
     assert done.stdout.endswith("default model: smollm2\n"), done.stderr
-    assert list(json.loads((embedded.home / "llms.json").read_text("utf-8"))["providers"]) == ["one"]
+    assert list(json.loads((embedded.home / "llms.json").read_text("utf-8"))["providers"]) == [
+        "one"
+    ]
 
 
-def test_another_model_that_runs_here_takes_the_place_of_the_embedded_one(embedded: CommandLine) -> None:
-    embedded.configure({"providers": {"mine": {"type": "local", "gguf": "/gone.gguf", "models": ["m"]}}})
+def test_another_model_that_runs_here_takes_the_place_of_the_embedded_one(
+    embedded: CommandLine,
+) -> None:
+    embedded.configure(
+        {"providers": {"mine": {"type": "local", "gguf": "/gone.gguf", "models": ["m"]}}}
+    )
     assert "local" not in listed(embedded)
 
 
 def test_an_agent_can_try_the_embedded_model(embedded: CommandLine) -> None:
     """Its tools are left out, which the answer's header says."""
-    tool = {"type": "function", "function": {"name": "ls", "parameters": {"type": "object", "properties": {}}}}
+    tool = {
+        "type": "function",
+        "function": {"name": "ls", "parameters": {"type": "object", "properties": {}}},
+    }
     messages = [
         {"role": "user", "content": "List the files."},
         {
             "role": "assistant",
             "content": None,
-            "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}],
+            "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}
+            ],
         },
         {"role": "tool", "tool_call_id": "call_1", "content": "a.txt"},
     ]
@@ -278,9 +339,13 @@ def test_an_agent_can_try_the_embedded_model(embedded: CommandLine) -> None:
     process = embedded.start("serve", "--port", "0")
     try:
         assert process.stderr is not None
-        address = next(line.split()[-1].decode() for line in process.stderr if b"listening on" in line)
+        address = next(
+            line.split()[-1].decode() for line in process.stderr if b"listening on" in line
+        )
         until(lambda: _answers(f"{address}/models"), timeout=TIMEOUT)
-        answer = httpx.post(f"{address}/chat/completions", json=body, timeout=TIMEOUT, trust_env=False)
+        answer = httpx.post(
+            f"{address}/chat/completions", json=body, timeout=TIMEOUT, trust_env=False
+        )
     finally:
         process.terminate()
         process.communicate(timeout=TIMEOUT)

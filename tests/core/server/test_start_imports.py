@@ -35,7 +35,9 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
     "module",
     ["genai_prices", "httpx", "PIL", "psycopg", "pydantic", "rich", "xllamacpp"],
 )
-def test_the_start_does_not_import_what_few_requests_need(imported: frozenset[str], module: str) -> None:
+def test_the_start_does_not_import_what_few_requests_need(
+    imported: frozenset[str], module: str
+) -> None:
     assert module not in imported
 
 

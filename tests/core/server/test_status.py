@@ -23,7 +23,9 @@ def test_health_is_200_as_long_as_the_process_answers(served: Serve, asking: Ask
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/", "/v1/models", "/docs", "/docs/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/", "/v1/models", "/docs", "/docs/openapi.json"]
+)
 def test_no_status_calls_a_provider(ask: Asking, first: ScriptedUpstream, path: str) -> None:
     first.default = Reply(Stall())
     assert ask.get(path).status_code == 200
@@ -40,7 +42,11 @@ def test_ready_is_200_if_a_provider_is_enabled(ask: Asking) -> None:
 
 
 def test_k_02_ready_says_why_a_provider_is_not_enabled(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     """K-02, SR-079: a missing key is reported with its variable's name."""
     config = config_of(
@@ -55,14 +61,20 @@ def test_k_02_ready_says_why_a_provider_is_not_enabled(
 
 
 def test_ready_is_503_if_no_provider_is_enabled(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     response = asking(served(config_of(off=provider(upstream, enabled=False)))).get("/ready")
     assert response.status_code == 503
     assert response.json()["ready"] is False
 
 
-def test_ready_lists_every_plugin_with_its_state(served: Serve, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_ready_lists_every_plugin_with_its_state(
+    served: Serve, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     plugins = plugin("@hookimpl\ndef llms_no_such_hook(): ...\n")
     reported = asking(served({"providers": {}}, plugins)).get("/ready").json()["plugins"]
     assert reported["openai"]["state"] == "ok"
@@ -71,7 +83,11 @@ def test_ready_lists_every_plugin_with_its_state(served: Serve, asking: Ask, plu
 
 
 def test_ready_shows_a_circuit_that_is_open(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     upstream.default = error(500)
     plugins = "[routing.retry]\nattempts = 0\n[routing.breaker]\nfailures = 1\n"
@@ -82,7 +98,9 @@ def test_ready_shows_a_circuit_that_is_open(
     assert circuit["provider"] == "one"
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/", "/docs", "/docs/openapi.json", "/v1/models"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/", "/docs", "/docs/openapi.json", "/v1/models"]
+)
 def test_sr_066_no_status_shows_a_key(ask: Asking, path: str) -> None:
     response = ask.get(path)
     assert KEY not in f"{response.text}{response.headers}"

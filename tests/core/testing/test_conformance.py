@@ -275,7 +275,9 @@ def run_pytest(folder: Path, *arguments: str) -> tuple[int, Any, str]:
         "--tb=line",
         *arguments,
     ]
-    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_PYTEST_TIMEOUT, check=False)
+    finished = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=_PYTEST_TIMEOUT, check=False
+    )
     document = None
     if result.is_file():
         document = json.loads(result.read_text("utf-8"))
@@ -308,7 +310,11 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     # These two take most of the time, and other tests find the same faults.
     without_slow_tests = ("-k", "not test_s_split_anywhere and not test_s_cut_at_every_byte")
     _, results, output = run_pytest(
-        folder, "--llms-plugins", str(folder / "plugins.toml"), "test_broken.py", *without_slow_tests
+        folder,
+        "--llms-plugins",
+        str(folder / "plugins.toml"),
+        "test_broken.py",
+        *without_slow_tests,
     )
     assert results, output
     return {result["provider"]: result for result in results}
@@ -316,7 +322,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
-def test_faulty_adapter_fails_exactly_the_groups_for_its_fault(broken: dict[str, Any], name: str) -> None:
+def test_faulty_adapter_fails_exactly_the_groups_for_its_fault(
+    broken: dict[str, Any], name: str
+) -> None:
     result = broken[name]
     failed = {group for group, counts in result["groups"].items() if counts["failed"]}
     assert failed == set(BROKEN[name][1]), [failure["test"] for failure in result["failed"]]
@@ -327,7 +335,10 @@ def test_adapter_that_modifies_its_arguments_fails_one_test(broken: dict[str, An
     """Everything else that it does is right, so only the test of its arguments fails, and says what to do."""
     (failure,) = broken["modifies_its_arguments"]["failed"]
     assert failure["test"] == "test_w_arguments_are_not_modified"
-    assert "`request` must not modify its arguments, but it changed `call.request`" in failure["reason"]
+    assert (
+        "`request` must not modify its arguments, but it changed `call.request`"
+        in failure["reason"]
+    )
 
 
 class ModifiesInRequest(OpenAICompatible):
@@ -360,13 +371,21 @@ class ModifiesMembers(OpenAICompatible):
 @pytest.mark.parametrize(
     ("adapter", "message"),
     [
-        (ModifiesInRequest, "`request` must not modify its arguments, but it changed `call.request`"),
-        (ModifiesInCompletion, "`completion` must not modify its arguments, but it changed `call.request`"),
+        (
+            ModifiesInRequest,
+            "`request` must not modify its arguments, but it changed `call.request`",
+        ),
+        (
+            ModifiesInCompletion,
+            "`completion` must not modify its arguments, but it changed `call.request`",
+        ),
         (ModifiesInChunks, "`chunks` must not modify its arguments, but it changed `call.request`"),
         (ModifiesMembers, "`chunks` must not modify its arguments, but it changed `call.members`"),
     ],
 )
-def test_modified_argument_is_found_in_each_method(adapter: type[OpenAICompatible], message: str) -> None:
+def test_modified_argument_is_found_in_each_method(
+    adapter: type[OpenAICompatible], message: str
+) -> None:
     subject = find("groq", None)
     groq = subject.adapter
     assert isinstance(groq, OpenAICompatible)
@@ -382,7 +401,9 @@ def overridden(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("overridden")
     module = TEST_MODULE.format(imports="ProviderConformance", classes=CLASSES_WITH_OVERRIDES)
     (folder / "test_own.py").write_text(module, "utf-8")
-    code, results, output = run_pytest(folder, "test_own.py", "-k", "test_w_ or test_r_ or test_e_ or test_m_")
+    code, results, output = run_pytest(
+        folder, "test_own.py", "-k", "test_w_ or test_r_ or test_e_ or test_m_"
+    )
     assert code == 1, output
     return {result["provider"]: result for result in results}
 
@@ -390,7 +411,9 @@ def overridden(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_declared_exemption_is_listed_with_its_reason(overridden: dict[str, Any]) -> None:
     result = overridden["groq"]
     assert result["level"] == "bronze"
-    assert result["xfailed"] == [{"test": "test_w_question_arrives", "reason": "Groq never says so"}]
+    assert result["xfailed"] == [
+        {"test": "test_w_question_arrives", "reason": "Groq never says so"}
+    ]
     assert result["groups"]["W"]["xfailed"] == 1
     assert not result["failed"]
 
@@ -453,7 +476,10 @@ def test_permitted_changes_do_not_weaken_the_suite(attributes: dict[str, Any]) -
         ),
         pytest.param({NAME: own_test(xfail(reason=REASON))}, id="xfail that may pass"),
         pytest.param({NAME: own_test(xfail(strict=True))}, id="xfail without a reason"),
-        pytest.param({NAME: own_test(xfail(strict=True, reason=REASON, run=False))}, id="xfail that is not run"),
+        pytest.param(
+            {NAME: own_test(xfail(strict=True, reason=REASON, run=False))},
+            id="xfail that is not run",
+        ),
         pytest.param(
             {NAME: own_test(xfail(condition=True, strict=True, reason=REASON))},
             id="xfail with a condition",
@@ -468,7 +494,9 @@ def test_every_other_change_weakens_the_suite(attributes: dict[str, Any]) -> Non
 
 def test_replacing_a_test_in_the_suite_itself_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WireTests, "test_w_question_arrives", own_test())
-    assert list(weakened(subclass_with())) == ["test_w_question_arrives was replaced in WireTests itself"]
+    assert list(weakened(subclass_with())) == [
+        "test_w_question_arrives was replaced in WireTests itself"
+    ]
 
 
 def test_removing_a_test_in_an_intermediate_class_is_noticed() -> None:
@@ -512,4 +540,6 @@ def test_public_testing_modules_do_not_import_pytest() -> None:
 def test_suite_is_not_registered_with_every_pytest() -> None:
     from importlib.metadata import entry_points
 
-    assert not [point for point in entry_points(group="pytest11") if point.value.startswith("llms_core")]
+    assert not [
+        point for point in entry_points(group="pytest11") if point.value.startswith("llms_core")
+    ]

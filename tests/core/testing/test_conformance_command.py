@@ -18,7 +18,9 @@ from llms_core.testing import Reply, ScriptedUpstream, Seen, completion, error
 pytestmark = pytest.mark.slow
 
 
-def llms_conformance(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+def llms_conformance(
+    folder: Path, *arguments: str, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
     """Run the command in a folder; return its exit code, stdout and stderr."""
     command = [sys.executable, "-m", "llms_core", "conformance", *arguments]
     finished = subprocess.run(
@@ -41,7 +43,9 @@ def llms_conformance(folder: Path, *arguments: str, env: Mapping[str, str] | Non
         (["groq", "--plugins", "none.toml"], "none.toml"),
     ],
 )
-def test_invalid_option_is_reported_before_any_test_runs(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_invalid_option_is_reported_before_any_test_runs(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
     code, _, errors = llms_conformance(tmp_path, *arguments)
     assert code == 2
     assert message in errors
@@ -55,7 +59,9 @@ def test_quarantined_plugin_is_reported_with_its_reason(tmp_path: Path) -> None:
     assert "plugin 'acme' of acme.py: ModuleNotFoundError" in errors
 
 
-def test_missing_pytest_is_reported_with_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pytest_is_reported_with_the_command_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("llms_core.cli.conformance.find_spec", lambda name: None)
     result = CliRunner().invoke(cli.main, ["conformance", "groq"])
     assert result.exit_code == 2
@@ -78,7 +84,9 @@ def test_files_in_the_working_directory_have_no_effect(tmp_path: Path) -> None:
     # `python -m` would put the working directory on sys.path; the installed script does not.
     script = str(Path(sys.executable).parent / "llms")
     command = [script, "conformance", "groq", "-k", "test_m_", "--level"]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    finished = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (finished.stdout, finished.returncode) == ("none\n", 1), finished.stderr
 
 

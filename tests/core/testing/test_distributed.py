@@ -32,8 +32,19 @@ def run(folder: Path, *arguments: str) -> tuple[Any, str]:
         "-p",
         "llms_core.testing.plugin",
     ]
-    command += [f"--llms-json={result}", "-p", "no:cacheprovider", "-q", "-k", "test_w_", *arguments, "test_groq.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150, check=False)
+    command += [
+        f"--llms-json={result}",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "-k",
+        "test_w_",
+        *arguments,
+        "test_groq.py",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=150, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(result.read_text("utf-8")), done.stdout
 

@@ -15,7 +15,12 @@ SAMPLES = Path(__file__).parents[3] / "examples" / "plugins"
 
 #: The provider, what is replaced in its module by what, and a test that has to fail.
 MISTAKES = {
-    "a token without an end": ("whale", "return token.expires_in", "return None", "test_a_it_lasts"),
+    "a token without an end": (
+        "whale",
+        "return token.expires_in",
+        "return None",
+        "test_a_it_lasts",
+    ),
     "a token that is obtained for each request": (
         "whale",
         "return token.expires_in",
@@ -35,7 +40,12 @@ MISTAKES = {
         "        token = reply.json(_Token) if reply.is_success else _Token('none', 60)",
         "test_a_without_a_token",
     ),
-    "a failed job is an answer": ("replica", 'if job.status != "succeeded":', "if False:", "test_g_a_failure"),
+    "a failed job is an answer": (
+        "replica",
+        'if job.status != "succeeded":',
+        "if False:",
+        "test_g_a_failure",
+    ),
     "a failed exchange is an answer": (
         "replica",
         "job = created.json(_Job)",
@@ -49,7 +59,12 @@ MISTAKES = {
         "test_g_key_is_in_its_header_alone",
     ),
     "no usage": ("replica", "usage=_usage(job.metrics)", "usage=None", "test_g_answer_arrives"),
-    "an end that is missing": ("bigram", 'yield chunks.finish("stop"', 'chunks.finish("stop"', "test_g_answer_arrives"),
+    "an end that is missing": (
+        "bigram",
+        'yield chunks.finish("stop"',
+        'chunks.finish("stop"',
+        "test_g_answer_arrives",
+    ),
 }
 
 
@@ -67,7 +82,9 @@ def failures(folder: Path, provider: str, old: str, new: str) -> list[str]:
     command = [sys.executable, "-m", "llms_core", "conformance", provider, "--json", "result.json"]
     command += ["--plugins", "plugins.toml", "-k", "test_a_ or test_g_"]
     env = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
     result: dict[str, Any] = json.loads((folder / "result.json").read_text("utf-8"))
     assert done.returncode == 1, done.stdout
     return [failure["test"] for failure in result["failed"]]

@@ -50,7 +50,14 @@ def test_invalid_completion_is_rejected(wrong: dict[str, Any]) -> None:
 
 def chunk(delta: object, finish: str | None = None, **more: Any) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **more}
+    return {
+        "id": "x",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+        **more,
+    }
 
 
 BEGIN = chunk({"role": "assistant", "content": ""})

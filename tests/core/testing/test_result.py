@@ -30,18 +30,30 @@ def result_with(states: dict[str, State]) -> Result:
             "silver",
             ("gold", ["F failover: 1 failed"]),
         ),
-        (dict.fromkeys(("test_t_a", "test_t_b", "test_t_c", "test_t_d"), "not applicable"), "platinum", None),
+        (
+            dict.fromkeys(("test_t_a", "test_t_b", "test_t_c", "test_t_d"), "not applicable"),
+            "platinum",
+            None,
+        ),
         ({"test_s_a": "xfailed"}, "platinum", None),
         (
             {"test_s_a": "xfailed", "test_s_b": "xfailed", "test_c_b": "not run"},
             "bronze",
-            ("silver", ["S stream: 2 of 4 tests exempt; at least 70% have to pass", "C capabilities: 1 not run"]),
+            (
+                "silver",
+                [
+                    "S stream: 2 of 4 tests exempt; at least 70% have to pass",
+                    "C capabilities: 1 not run",
+                ],
+            ),
         ),
         ({"test_e_a": "failed"}, None, ("bronze", ["E errors: 1 failed"])),
         ({"test_m_a": "failed"}, None, ("bronze", ["M nothing weakened: 1 failed"])),
     ],
 )
-def test_level_and_what_is_missing_for_the_next(states: dict[str, State], level: str | None, missing: object) -> None:
+def test_level_and_what_is_missing_for_the_next(
+    states: dict[str, State], level: str | None, missing: object
+) -> None:
     result = result_with(states)
     assert (result.level, result.missing) == (level, missing)
 
@@ -49,7 +61,9 @@ def test_level_and_what_is_missing_for_the_next(states: dict[str, State], level:
 def test_what_does_not_apply_is_no_pass() -> None:
     """Nobody reaches a level by declaring everything away, except for adapters that answer by themselves."""
     groups = {group: [f"test_{group}_{name}" for name in "abcd"] for group in "wrefpg"}
-    declared_away: dict[str, State] = {test: "not applicable" for group in "wrefp" for test in groups[group]}
+    declared_away: dict[str, State] = {
+        test: "not applicable" for group in "wrefp" for test in groups[group]
+    }
     assert result_with(declared_away).level == "platinum"
     nothing: dict[str, State] = {**declared_away, **dict.fromkeys(groups["g"], "not applicable")}
     result = result_with(nothing)

@@ -70,7 +70,9 @@ def test_wire_is_imported_by_name() -> None:
     assert wires.load("llms_core.testing.openai_wire:OPENAI") is OPENAI
 
 
-@pytest.mark.parametrize("name", ["nowhere", ":WIRE", "llms_core.nowhere:WIRE", "llms_core.errors:ErrorKind"])
+@pytest.mark.parametrize(
+    "name", ["nowhere", ":WIRE", "llms_core.nowhere:WIRE", "llms_core.errors:ErrorKind"]
+)
 def test_name_that_is_not_a_wire_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):
         wires.load(name)

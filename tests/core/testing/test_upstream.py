@@ -69,16 +69,22 @@ def read_all(connection: socket.socket) -> bytes:
 # Order and record
 
 
-def test_replies_are_sent_in_order_and_then_the_default(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_replies_are_sent_in_order_and_then_the_default(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     upstream.script(error(429), error(503))
     upstream.script(text_body("third"))
     upstream.default = completion("the default")
     assert [ask(client).status_code for _ in range(3)] == [429, 503, 200]
-    assert [ask(client).json()["choices"][0]["message"]["content"] for _ in range(2)] == ["the default"] * 2
+    assert [ask(client).json()["choices"][0]["message"]["content"] for _ in range(2)] == [
+        "the default"
+    ] * 2
 
 
 def test_request_is_recorded(client: httpx.Client, upstream: ScriptedUpstream) -> None:
-    client.post("/chat/completions?a=b", json=ASK, headers={"Authorization": "Bearer k", "X-Two": "1"})
+    client.post(
+        "/chat/completions?a=b", json=ASK, headers={"Authorization": "Bearer k", "X-Two": "1"}
+    )
     seen = upstream.wait_for_request()
     assert (seen.method, seen.path, seen.json) == ("POST", "/v1/chat/completions?a=b", ASK)
     assert (seen.headers["authorization"], seen.headers["x-two"]) == ("Bearer k", "1")
@@ -92,26 +98,42 @@ def test_waiting_for_a_request_that_never_arrives_times_out(upstream: ScriptedUp
         upstream.wait_for_request(timeout=0.01)
 
 
-def test_routes_take_precedence_and_do_not_consume_the_script(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_routes_take_precedence_and_do_not_consume_the_script(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     upstream.script(text_body("first"))
     upstream.routes["/tags"] = json_body({"models": []})
     assert [model["id"] for model in client.get("/models").json()["data"]] == ["m"]
     assert client.get("/api/tags?x").json() == {"models": []}
     assert ask(client).text == "first"
-    assert [seen.path for seen in upstream.requests] == ["/v1/models", "/v1/api/tags?x", "/v1/chat/completions"]
+    assert [seen.path for seen in upstream.requests] == [
+        "/v1/models",
+        "/v1/api/tags?x",
+        "/v1/chat/completions",
+    ]
 
 
 # Completions
 
 
 def test_completion_as_json(client: httpx.Client, upstream: ScriptedUpstream) -> None:
-    upstream.script(completion("Two words", finish_reason="length", system_fingerprint="fp", model="another"))
+    upstream.script(
+        completion("Two words", finish_reason="length", system_fingerprint="fp", model="another")
+    )
     answer = ask(client)
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
-    assert (body["object"], body["model"], body["system_fingerprint"]) == ("chat.completion", "another", "fp")
+    assert (body["object"], body["model"], body["system_fingerprint"]) == (
+        "chat.completion",
+        "another",
+        "fp",
+    )
     assert body["choices"] == [
-        {"index": 0, "message": {"role": "assistant", "content": "Two words"}, "finish_reason": "length"}
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Two words"},
+            "finish_reason": "length",
+        }
     ]
     assert body["usage"] == {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
 
@@ -121,14 +143,23 @@ def test_completion_as_a_stream(client: httpx.Client, upstream: ScriptedUpstream
     answer = ask(client, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
     chunks = data_of(answer.text)
-    assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks] == ["", "Two", " words", None]
+    assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks] == [
+        "",
+        "Two",
+        " words",
+        None,
+    ]
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, None, "stop"]
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
-    assert {(chunk["object"], chunk["model"]) for chunk in chunks} == {("chat.completion.chunk", "up-m")}
+    assert {(chunk["object"], chunk["model"]) for chunk in chunks} == {
+        ("chat.completion.chunk", "up-m")
+    }
     assert len({chunk["id"] for chunk in chunks}) == 1
 
 
-@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}])
+@pytest.mark.parametrize(
+    "usage", [None, {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}]
+)
 def test_stream_has_usage_only_if_requested(
     client: httpx.Client, upstream: ScriptedUpstream, usage: dict[str, int] | None
 ) -> None:
@@ -136,12 +167,18 @@ def test_stream_has_usage_only_if_requested(
     assert all("usage" not in chunk for chunk in data_of(ask(client, stream=True).text))
     *rest, last = data_of(ask(client, stream=True, stream_options={"include_usage": True}).text)
     assert last["choices"] == []
-    assert last["usage"] == usage or {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+    assert last["usage"] == usage or {
+        "prompt_tokens": 9,
+        "completion_tokens": 1,
+        "total_tokens": 10,
+    }
     assert all("usage" not in chunk for chunk in rest)
 
 
 @pytest.mark.parametrize("text", ["", " ", "a", " lead", "trail ", "a\n\nb  c", "Grüße, 世界 👋🏽"])
-def test_stream_contains_the_whole_text(client: httpx.Client, upstream: ScriptedUpstream, text: str) -> None:
+def test_stream_contains_the_whole_text(
+    client: httpx.Client, upstream: ScriptedUpstream, text: str
+) -> None:
     upstream.script(completion(text))
     chunks = data_of(ask(client, stream=True).text)
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == text
@@ -155,11 +192,18 @@ def test_completions_have_different_ids(client: httpx.Client) -> None:
 
 
 def test_error_in_the_format_of_openai(client: httpx.Client, upstream: ScriptedUpstream) -> None:
-    upstream.script(error(429, "slow down", {"Retry-After": "2"}, type="requests", code="rate_limit_exceeded"))
+    upstream.script(
+        error(429, "slow down", {"Retry-After": "2"}, type="requests", code="rate_limit_exceeded")
+    )
     answer = ask(client)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
     assert answer.json() == {
-        "error": {"message": "slow down", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
+        "error": {
+            "message": "slow down",
+            "type": "requests",
+            "param": None,
+            "code": "rate_limit_exceeded",
+        }
     }
 
 
@@ -183,7 +227,9 @@ def test_events_are_sent_as_given(client: httpx.Client, upstream: ScriptedUpstre
     assert answer.headers["x-a"] == "b"
 
 
-def test_reply_can_be_built_from_the_request(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_reply_can_be_built_from_the_request(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     def echo(seen: Seen) -> Reply:
         return json_body(seen.json["messages"])
 
@@ -194,7 +240,9 @@ def test_reply_can_be_built_from_the_request(client: httpx.Client, upstream: Scr
 # Framing and kept connections
 
 
-def test_connection_is_kept_alive_after_every_complete_reply(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_connection_is_kept_alive_after_every_complete_reply(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     upstream.script(
         completion("json"),
         events("[DONE]"),
@@ -222,7 +270,9 @@ def test_pipelined_requests_are_answered(upstream: ScriptedUpstream) -> None:
         assert read_all(connection).count(b"HTTP/1.1 200 OK\r\n") == 2
 
 
-def test_body_that_ends_when_the_connection_closes(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_body_that_ends_when_the_connection_closes(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     upstream.script(Reply(Status(200, {"Connection": "close"}), Body(b"to the "), Body(b"end")))
     assert ask(client).text == "to the end"
     ask(client)
@@ -239,7 +289,9 @@ def test_chunked_request_body_is_read(client: httpx.Client, upstream: ScriptedUp
 
 def test_expect_100_continue_is_answered(upstream: ScriptedUpstream) -> None:
     with open_socket(upstream) as connection:
-        connection.sendall(b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
+        connection.sendall(
+            b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n"
+        )
         assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"{}")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
@@ -265,14 +317,18 @@ def test_large_bodies_in_both_directions(client: httpx.Client, upstream: Scripte
         pytest.param(Raw(b"a\r\n12345"), id="inside a chunk"),
     ],
 )
-def test_close_truncates_the_body(client: httpx.Client, upstream: ScriptedUpstream, body: Body | Chunk | Raw) -> None:
+def test_close_truncates_the_body(
+    client: httpx.Client, upstream: ScriptedUpstream, body: Body | Chunk | Raw
+) -> None:
     headers = {"transfer-encoding": "chunked"} if isinstance(body, Raw) else {}
     upstream.script(Reply(Status(200, headers), body, Close()))
     with pytest.raises(httpx.RemoteProtocolError):
         ask(client)
 
 
-def test_ready_made_reply_can_be_truncated(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_ready_made_reply_can_be_truncated(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     upstream.script(Reply(events("one", "two"), Close()))
     with client.stream("POST", "/chat/completions", json=ASK) as answer:
         got: list[str] = []
@@ -281,7 +337,9 @@ def test_ready_made_reply_can_be_truncated(client: httpx.Client, upstream: Scrip
     assert "".join(got) == "data: one\n\ndata: two\n\n"
 
 
-@pytest.mark.parametrize("before", [(), (Status(),), (Status(), Body(b"a")), (Status(), Chunk(b"a"))])
+@pytest.mark.parametrize(
+    "before", [(), (Status(),), (Status(), Body(b"a")), (Status(), Chunk(b"a"))]
+)
 def test_reset_at_every_stage_of_a_reply(
     client: httpx.Client, upstream: ScriptedUpstream, before: tuple[Status | Body | Chunk, ...]
 ) -> None:
@@ -309,7 +367,9 @@ def test_raw_bytes_that_are_not_http(client: httpx.Client, upstream: ScriptedUps
         ask(client)
 
 
-@pytest.mark.parametrize("before", [(), (Status(),), (Status(), Body(b"a")), (Status(), Chunk(b"a"))])
+@pytest.mark.parametrize(
+    "before", [(), (Status(),), (Status(), Body(b"a")), (Status(), Chunk(b"a"))]
+)
 def test_stall_lasts_until_the_client_disconnects(
     client: httpx.Client, upstream: ScriptedUpstream, before: tuple[Status | Body | Chunk, ...]
 ) -> None:
@@ -320,9 +380,13 @@ def test_stall_lasts_until_the_client_disconnects(
     assert upstream.requests[0].closed_early
 
 
-def test_events_of_the_test_control_a_reply(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_events_of_the_test_control_a_reply(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     first, second = threading.Event(), threading.Event()
-    upstream.script(Reply(Status(200), Chunk(b"a"), Wait(first), Chunk(b"b"), Wait(second), Chunk(b"c")))
+    upstream.script(
+        Reply(Status(200), Chunk(b"a"), Wait(first), Chunk(b"b"), Wait(second), Chunk(b"c"))
+    )
     with client.stream("POST", "/chat/completions", json=ASK) as answer:
         parts = answer.iter_raw()
         assert next(parts) == b"a"
@@ -366,7 +430,9 @@ def test_client_that_reads_the_whole_reply_did_not_close_early(
         upstream.requests[0].wait_closed()
 
 
-def test_client_that_stays_connected_did_not_close_early(client: httpx.Client, upstream: ScriptedUpstream) -> None:
+def test_client_that_stays_connected_did_not_close_early(
+    client: httpx.Client, upstream: ScriptedUpstream
+) -> None:
     upstream.script(Reply(Status(200), Chunk(b"a"), Stall()))
     with client.stream("POST", "/chat/completions", json=ASK) as answer:
         parts = answer.iter_raw()
@@ -413,8 +479,12 @@ def test_many_simultaneous_clients(upstream: ScriptedUpstream) -> None:
     upstream.default = Reply(Wait(go), completion())
 
     async def ask_all() -> set[int]:
-        async with httpx.AsyncClient(base_url=upstream.base_url, timeout=10, trust_env=False) as client:
-            asking = [asyncio.create_task(client.post("/chat/completions", json=ASK)) for _ in range(50)]
+        async with httpx.AsyncClient(
+            base_url=upstream.base_url, timeout=10, trust_env=False
+        ) as client:
+            asking = [
+                asyncio.create_task(client.post("/chat/completions", json=ASK)) for _ in range(50)
+            ]
             await asyncio.to_thread(upstream.wait_for_request, 50)
             go.set()
             return {answer.status_code for answer in await asyncio.gather(*asking)}
@@ -423,7 +493,9 @@ def test_many_simultaneous_clients(upstream: ScriptedUpstream) -> None:
     assert len({seen.connection for seen in upstream.requests}) == 50
 
 
-@pytest.mark.parametrize("mistake", [Reply(Body(b"no status")), Reply(lambda seen: json_body(seen.json["absent"]))])
+@pytest.mark.parametrize(
+    "mistake", [Reply(Body(b"no status")), Reply(lambda seen: json_body(seen.json["absent"]))]
+)
 def test_mistake_in_the_script_is_raised_in_the_test(mistake: Reply) -> None:
     def use() -> None:
         with ScriptedUpstream() as upstream:

@@ -18,7 +18,9 @@ from llms_core.errors import ErrorKind, ProviderError
 from llms_core.upstream import event_buffer
 from llms_core.upstream.aws_event_stream import EventStreamMessages
 
-STREAM = event("messageStart", {"role": "assistant"}) + event("contentBlockDelta", {"delta": {"text": "Grüße 🦙"}})
+STREAM = event("messageStart", {"role": "assistant"}) + event(
+    "contentBlockDelta", {"delta": {"text": "Grüße 🦙"}}
+)
 FIRST = len(event("messageStart", {"role": "assistant"}))
 EVENTS = [
     ("messageStart", b'{"role": "assistant"}'),
@@ -37,15 +39,27 @@ def test_messages_do_not_depend_on_how_the_stream_is_split() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=20), st.binary(max_size=50)), max_size=5),
+    st.lists(
+        st.tuples(st.text(st.characters(codec="utf-8"), max_size=20), st.binary(max_size=50)),
+        max_size=5,
+    ),
     st.integers(1, 40),
 )
-def test_messages_are_the_same_as_with_amazons_sdk(messages: list[tuple[str, bytes]], size: int) -> None:
-    stream = b"".join(message(payload, {":event-type": name, ":message-type": "event"}) for name, payload in messages)
+def test_messages_are_the_same_as_with_amazons_sdk(
+    messages: list[tuple[str, bytes]], size: int
+) -> None:
+    stream = b"".join(
+        message(payload, {":event-type": name, ":message-type": "event"})
+        for name, payload in messages
+    )
     theirs = EventStreamBuffer()
     theirs.add_data(stream)
     expected = [(each.headers[":event-type"], each.payload) for each in theirs]
-    assert read(*(stream[at : at + size] for at in range(0, len(stream), size))) == expected == messages
+    assert (
+        read(*(stream[at : at + size] for at in range(0, len(stream), size)))
+        == expected
+        == messages
+    )
 
 
 def test_headers_of_all_types_are_skipped() -> None:
@@ -69,7 +83,10 @@ def test_headers_of_all_types_are_skipped() -> None:
 
 def test_exceptions_and_errors_are_named_as_such() -> None:
     failed = exception("throttlingException", {"message": "Too many tokens"})
-    error = message(b"", {":message-type": "error", ":error-code": "InternalError", ":error-message": "An error"})
+    error = message(
+        b"",
+        {":message-type": "error", ":error-code": "InternalError", ":error-message": "An error"},
+    )
     assert read(failed, error) == [
         ("exception:throttlingException", b'{"message": "Too many tokens"}'),
         ("error:InternalError", b'{"message": "An error"}'),
@@ -108,7 +125,14 @@ def test_damage_after_the_last_message_is_reported_at_the_end() -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [b"\x04", b"\x04name", b"\x04name\x0a", b"\x04name\x07\x00\x09short", b"\x04name\x05\x00", b"\x01\xff\x07\x00\x00"],
+    [
+        b"\x04",
+        b"\x04name",
+        b"\x04name\x0a",
+        b"\x04name\x07\x00\x09short",
+        b"\x04name\x05\x00",
+        b"\x01\xff\x07\x00\x00",
+    ],
 )
 def test_invalid_headers_raise(headers: bytes) -> None:
     with pytest.raises(ProviderError, match="the headers of a message are invalid"):
@@ -121,7 +145,9 @@ def test_contradictory_lengths_raise() -> None:
         read(prelude + struct.pack("!I", zlib.crc32(prelude)))
 
 
-def test_a_message_that_is_too_large_is_rejected_before_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_is_too_large_is_rejected_before_it_is_complete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(event_buffer, "MAX_EVENT_BYTES", 1000)
     large = event("contentBlockDelta", {"delta": {"text": "x" * 1000}})
     with pytest.raises(ProviderError, match="exceeds 1000 bytes") as caught:

@@ -29,7 +29,10 @@ ENCODED = {
     "deflate without a header": ("deflate", RAW_DEFLATE),
     "twice": ("deflate, gzip", gzip.compress(zlib.compress(TEXT))),
     "identity among others": ("identity, gzip", gzip.compress(TEXT)),
-    "frames of zstd": ("zstd", zstandard.compress(TEXT[:100]) + SKIPPED + zstandard.compress(TEXT[100:])),
+    "frames of zstd": (
+        "zstd",
+        zstandard.compress(TEXT[:100]) + SKIPPED + zstandard.compress(TEXT[100:]),
+    ),
 }
 
 
@@ -87,7 +90,10 @@ def test_an_unknown_coding_is_an_error(encoding: str) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "libraries"),
-    [("br", ["brotli", "brotlicffi"]), ("zstd", ["compression.zstd", "backports.zstd", "zstandard"])],
+    [
+        ("br", ["brotli", "brotlicffi"]),
+        ("zstd", ["compression.zstd", "backports.zstd", "zstandard"]),
+    ],
 )
 def test_a_coding_without_a_library_is_an_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch, encoding: str, libraries: list[str]
@@ -112,7 +118,9 @@ UNREQUESTED: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("encoding", UNREQUESTED)
 @pytest.mark.parametrize("size", [1, 7, 10**6])
-def test_a_coding_that_was_not_requested_is_decoded_if_a_library_is_installed(encoding: str, size: int) -> None:
+def test_a_coding_that_was_not_requested_is_decoded_if_a_library_is_installed(
+    encoding: str, size: int
+) -> None:
     noise = random.Random(1).randbytes(300_000) if size > 1 else b""
     text = TEXT + noise
     data = UNREQUESTED[encoding](text)
@@ -149,7 +157,9 @@ class OldDecompressor:
         return data
 
 
-def test_a_library_that_cannot_limit_what_it_decodes_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_cannot_limit_what_it_decodes_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(brotli, "Decompressor", OldDecompressor)
     with pytest.raises(ProviderError, match=r"update brotli to 1\.2"):
         decoded("br", [b"x"])

@@ -93,14 +93,19 @@ def test_an_address_that_refuses_is_skipped(talk: Talk, resolve: Resolve, refuse
     async def work(transport: HttpTransport) -> None:
         async with RawUpstream(greet) as upstream:
             resolve(refused, refused, upstream.port)
-            assert await exchange(transport, "http://provider.example/", connect=STAGGER / 2) == (200, b"Hi")
+            assert await exchange(transport, "http://provider.example/", connect=STAGGER / 2) == (
+                200,
+                b"Hi",
+            )
 
     talk(work)
 
 
 @native_only
 @pytest.mark.usefixtures("_patient")
-def test_an_address_that_does_not_answer_is_overtaken(talk: Talk, resolve: Resolve, unresponsive: int) -> None:
+def test_an_address_that_does_not_answer_is_overtaken(
+    talk: Talk, resolve: Resolve, unresponsive: int
+) -> None:
     """Such as IPv6 in a network that drops it."""
 
     async def work(transport: HttpTransport) -> None:
@@ -117,7 +122,9 @@ def test_an_address_that_does_not_answer_is_overtaken(talk: Talk, resolve: Resol
 
 
 @native_only
-def test_addresses_that_all_refuse_are_a_network_error(talk: Talk, resolve: Resolve, refused: int) -> None:
+def test_addresses_that_all_refuse_are_a_network_error(
+    talk: Talk, resolve: Resolve, refused: int
+) -> None:
     async def work(transport: HttpTransport) -> None:
         resolve(refused, refused)
         with pytest.raises(ProviderError) as caught:
@@ -129,7 +136,9 @@ def test_addresses_that_all_refuse_are_a_network_error(talk: Talk, resolve: Reso
 
 
 @native_only
-def test_the_time_for_connecting_covers_all_addresses(talk: Talk, resolve: Resolve, unresponsive: int) -> None:
+def test_the_time_for_connecting_covers_all_addresses(
+    talk: Talk, resolve: Resolve, unresponsive: int
+) -> None:
     async def work(transport: HttpTransport) -> None:
         resolve(*[unresponsive] * 10)
         sent = await begin(transport, connect=STAGGER)
@@ -215,7 +224,10 @@ def test_the_zone_of_an_ipv6_address_is_for_this_machine_only(
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", upstream.port))]
 
             monkeypatch.setattr(socket, "getaddrinfo", resolve)
-            assert await exchange(transport, f"http://[fe80::1{zone}]:{upstream.port}/") == (200, b"Hi")
+            assert await exchange(transport, f"http://[fe80::1{zone}]:{upstream.port}/") == (
+                200,
+                b"Hi",
+            )
         assert asked == ["fe80::1%eth0"]
 
     talk(work)
@@ -244,7 +256,10 @@ def test_a_response_can_precede_the_end_of_its_request(talk: Talk, status: int) 
 
     async def work(transport: HttpTransport) -> None:
         async with RawUpstream(answer) as upstream:
-            assert await exchange(transport, f"{upstream.origin}/large", LARGE) == (status, b"Ended")
+            assert await exchange(transport, f"{upstream.origin}/large", LARGE) == (
+                status,
+                b"Ended",
+            )
             assert await exchange(transport, f"{upstream.origin}/small") == (200, b"Hi")
             assert upstream.accepted == 2
             ended.set()
@@ -288,7 +303,9 @@ def refuses_and_closes() -> Iterator[str]:
                 connection, _ = listening.accept()
                 with connection, suppress(OSError):
                     connection.recv(1000)
-                    connection.sendall(b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nEnded")
+                    connection.sendall(
+                        b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nEnded"
+                    )
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, daemon=True)

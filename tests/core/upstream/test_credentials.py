@@ -25,7 +25,9 @@ TOKEN = "ya29.run-time-token-{}"
         (9, {}, "https://example.com/v1?access_token={}"),
     ],
 )
-def test_credentials_are_redacted_wherever_they_are(number: int, headers: dict[str, str], url: str) -> None:
+def test_credentials_are_redacted_wherever_they_are(
+    number: int, headers: dict[str, str], url: str
+) -> None:
     token = TOKEN.format(number)
     sent = {name: value.format(token) for name, value in headers.items()}
     redact_credentials(UpstreamRequest(url=url.format(token), headers=sent, content=b""))
@@ -39,6 +41,8 @@ def test_other_headers_are_not_redacted() -> None:
         "x-tokens-used": "1000000",
         "authorization": "AWS4-HMAC Sig=abcdef",
     }
-    redact_credentials(UpstreamRequest(url="https://example.com/?alt=sse-of-test", headers=headers, content=b""))
+    redact_credentials(
+        UpstreamRequest(url="https://example.com/?alt=sse-of-test", headers=headers, content=b"")
+    )
     text = " ".join([*headers.values(), "sse-of-test"])
     assert redact(text) == text

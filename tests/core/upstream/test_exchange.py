@@ -56,9 +56,16 @@ SSE = {"content-type": "text/event-stream"}
 
 
 def call(*, stream: bool = True, **members: Any) -> ChatCall:
-    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **members}
+    asked = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "stream": stream,
+        **members,
+    }
     body = decode(json.dumps(asked).encode())
-    return ChatCall(body=body, upstream_model="up-m", client_model="m", id="chatcmpl-ours", created=1)
+    return ChatCall(
+        body=body, upstream_model="up-m", client_model="m", id="chatcmpl-ours", created=1
+    )
 
 
 def at(base_url: str) -> OpenAICompatible:
@@ -82,7 +89,9 @@ class Got:
         return [choice for chunk in self.chunks for choice in chunk["choices"]]
 
     def text(self, index: int = 0) -> str:
-        return "".join(each["delta"].get("content") or "" for each in self.choices if each["index"] == index)
+        return "".join(
+            each["delta"].get("content") or "" for each in self.choices if each["index"] == index
+        )
 
     @property
     def finish_reasons(self) -> list[str]:
@@ -93,9 +102,16 @@ class Got:
         return self.error.kind if self.error is not None else None
 
 
-async def read(engine: HttpTransport, base_url: str, limits: AttemptLimits = LIMITS, **members: Any) -> Got:
+async def read(
+    engine: HttpTransport, base_url: str, limits: AttemptLimits = LIMITS, **members: Any
+) -> Got:
     """Read a stream to its end, or to its error; an error before there is a stream counts too."""
-    got, asked, adapter, clock = Got(), call(**members), at(base_url), asyncio.get_running_loop().time
+    got, asked, adapter, clock = (
+        Got(),
+        call(**members),
+        at(base_url),
+        asyncio.get_running_loop().time,
+    )
     try:
         stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), limits)
         try:
@@ -110,18 +126,30 @@ async def read(engine: HttpTransport, base_url: str, limits: AttemptLimits = LIM
     return got
 
 
-async def take(engine: HttpTransport, base_url: str, limits: AttemptLimits = LIMITS, **members: Any) -> Completion:
+async def take(
+    engine: HttpTransport, base_url: str, limits: AttemptLimits = LIMITS, **members: Any
+) -> Completion:
     asked, adapter = call(stream=False, **members), at(base_url)
     return await whole_chat_answer(engine, adapter, asked, adapter.request(asked), limits)
 
 
 def delta(finish_reason: str | None = None, index: int = 0, **members: object) -> dict[str, Any]:
     choice = {"index": index, "delta": members, "finish_reason": finish_reason}
-    return {"id": "c", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "x", "choices": [choice]}
+    return {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": "x",
+        "choices": [choice],
+    }
 
 
 def usage(completion_tokens: int, **more: object) -> dict[str, Any]:
-    total = {"prompt_tokens": 3, "completion_tokens": completion_tokens, "total_tokens": 3 + completion_tokens}
+    total = {
+        "prompt_tokens": 3,
+        "completion_tokens": completion_tokens,
+        "total_tokens": 3 + completion_tokens,
+    }
     return {**delta(), "choices": [], "usage": total, **more}
 
 
@@ -129,7 +157,12 @@ def event(chunk: Mapping[str, object], end: bytes = b"\n") -> bytes:
     return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + end + end
 
 
-ROLE, HEL, LO, STOP = delta(role="assistant", content=""), delta(content="Hel"), delta(content="lo"), delta("stop")
+ROLE, HEL, LO, STOP = (
+    delta(role="assistant", content=""),
+    delta(content="Hel"),
+    delta(content="lo"),
+    delta("stop"),
+)
 
 
 # Whole answers
@@ -153,12 +186,17 @@ NO_COMPLETION: dict[str, tuple[Reply, ErrorKind]] = {
     "a redirect": (html(301, {"location": "/"}), ErrorKind.BAD_RESPONSE),
     "an error": (error(503), ErrorKind.OVERLOADED),
     "an error that is cut": (Reply(Status(429), Body(b'{"error"'), Close()), ErrorKind.RATE_LIMIT),
-    "an error that is large": (error(400, "x" * 2_000_000, code="context_length_exceeded"), ErrorKind.INVALID_REQUEST),
+    "an error that is large": (
+        error(400, "x" * 2_000_000, code="context_length_exceeded"),
+        ErrorKind.INVALID_REQUEST,
+    ),
 }
 
 
 @pytest.mark.parametrize("case", NO_COMPLETION)
-def test_what_is_no_completion_is_an_error(talk: Talk, upstream: ScriptedUpstream, case: str) -> None:
+def test_what_is_no_completion_is_an_error(
+    talk: Talk, upstream: ScriptedUpstream, case: str
+) -> None:
     """SR-072: a 200 whose body is not a completion is a failure like any other."""
     upstream.default, kind = NO_COMPLETION[case]
     with pytest.raises(ProviderError) as caught:
@@ -175,7 +213,9 @@ def test_headers_of_an_error_are_read(talk: Talk, upstream: ScriptedUpstream) ->
 
 
 @pytest.mark.parametrize("framed", ["by its length", "in chunks", "by the connection"])
-def test_an_answer_over_the_limit_is_refused(talk: Talk, upstream: ScriptedUpstream, framed: str) -> None:
+def test_an_answer_over_the_limit_is_refused(
+    talk: Talk, upstream: ScriptedUpstream, framed: str
+) -> None:
     """The rest of it is not even read."""
     head = Status(200, {"connection": "close"} if framed == "by the connection" else {})
     piece = Chunk(b"x" * 2000) if framed == "in chunks" else Body(b"x" * 2000)
@@ -211,7 +251,9 @@ def test_a_stream_is_given(talk: Talk, upstream: ScriptedUpstream) -> None:
     assert got.choices[0]["delta"]["role"] == "assistant"
 
 
-def test_chunks_are_given_while_the_provider_still_speaks(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_chunks_are_given_while_the_provider_still_speaks(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-060."""
     go = threading.Event()
     upstream.default = Reply(events(ROLE, HEL), Wait(go), Chunk(event(LO)), Chunk(event(STOP)))
@@ -231,7 +273,9 @@ def test_chunks_are_given_while_the_provider_still_speaks(talk: Talk, upstream: 
     assert talk(work) == "Hello"
 
 
-def test_chunks_that_arrive_together_are_given_together(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_chunks_that_arrive_together_are_given_together(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """One write to the client for one read from the provider."""
     go = threading.Event()
     together = Chunk(b"".join(map(event, (ROLE, HEL, LO))))
@@ -259,18 +303,30 @@ WHOLE: dict[str, Reply] = {
     "no blank line at the end": events(ROLE, HEL, LO, event(STOP).rstrip()),
     "closed after the finish_reason": Reply(events(ROLE, HEL, LO, STOP), Close()),
     "reset after the finish_reason": Reply(events(ROLE, HEL, LO, STOP), Reset()),
-    "cut after the finish_reason": Reply(events(ROLE, HEL, LO, STOP, b'data: {"id": "c", "cho'), Close()),
+    "cut after the finish_reason": Reply(
+        events(ROLE, HEL, LO, STOP, b'data: {"id": "c", "cho'), Close()
+    ),
     "no JSON after the finish_reason": events(ROLE, HEL, LO, STOP, "{oops"),
     "an error after the finish_reason": events(ROLE, HEL, LO, STOP, {"error": {"message": "late"}}),
     "more after [DONE]": events(ROLE, HEL, LO, STOP, "[DONE]", "{oops", delta(content="more")),
     "content after the finish_reason": events(ROLE, HEL, STOP, LO, "[DONE]"),
     "content with the finish_reason": events(ROLE, HEL, delta("stop", content="lo"), "[DONE]"),
-    "content with the finish_reason, and after it": events(ROLE, delta("stop", content="Hel"), LO, "[DONE]"),
-    "the finish_reason twice": events(ROLE, HEL, LO, STOP, delta("stop", role="assistant", content=""), "[DONE]"),
-    "the finish_reason twice, content between": events(ROLE, delta("stop", content="Hel"), LO, STOP, "[DONE]"),
-    "the role in every chunk": events(*(delta(role="assistant", content=each) for each in ("Hel", "lo")), STOP),
+    "content with the finish_reason, and after it": events(
+        ROLE, delta("stop", content="Hel"), LO, "[DONE]"
+    ),
+    "the finish_reason twice": events(
+        ROLE, HEL, LO, STOP, delta("stop", role="assistant", content=""), "[DONE]"
+    ),
+    "the finish_reason twice, content between": events(
+        ROLE, delta("stop", content="Hel"), LO, STOP, "[DONE]"
+    ),
+    "the role in every chunk": events(
+        *(delta(role="assistant", content=each) for each in ("Hel", "lo")), STOP
+    ),
     "no role": events(HEL, LO, STOP, "[DONE]"),
-    "chunks without choices": events(ROLE, {**ROLE, "choices": []}, HEL, LO, {**ROLE, "choices": []}, STOP),
+    "chunks without choices": events(
+        ROLE, {**ROLE, "choices": []}, HEL, LO, {**ROLE, "choices": []}, STOP
+    ),
     "comments": events(b": PROCESSING\n\n", ROLE, b":\n\n", HEL, LO, STOP, "[DONE]"),
     "lines that end in CRLF": events(
         *(event(each, b"\r\n") for each in (ROLE, HEL, LO, STOP)), b"data: [DONE]\r\n\r\n"
@@ -284,7 +340,9 @@ WHOLE: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_a_stream_is_whole_once_a_finish_reason_was_seen(talk: Talk, upstream: ScriptedUpstream, case: str) -> None:
+def test_a_stream_is_whole_once_a_finish_reason_was_seen(
+    talk: Talk, upstream: ScriptedUpstream, case: str
+) -> None:
     """SR-058: a missing `[DONE]` alone is no fault, and what follows cannot spoil the answer."""
     upstream.default = WHOLE[case]
     got = talk(lambda engine: read(engine, upstream.base_url))
@@ -298,7 +356,9 @@ def test_the_finish_reason_comes_last(talk: Talk, upstream: ScriptedUpstream) ->
     assert [each["finish_reason"] for each in got.choices] == [None, None, None, "stop"]
 
 
-def test_the_finish_reason_is_held_back_until_the_stream_is_over(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_the_finish_reason_is_held_back_until_the_stream_is_over(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-058: no client sees an end before there is one."""
     go = threading.Event()
     upstream.default = Reply(Status(200, SSE), Chunk(ALL), Wait(go), Chunk(b"data: [DONE]\n\n"))
@@ -328,21 +388,34 @@ def test_usage_is_given_as_the_last_chunk(talk: Talk, upstream: ScriptedUpstream
 
 def test_usage_in_every_chunk_is_given_once(talk: Talk, upstream: ScriptedUpstream) -> None:
     """SR-055: Perplexity and Baseten count up; only the last count is given, in a chunk of its own."""
-    chunks = [{**chunk, "usage": usage(count)["usage"]} for count, chunk in enumerate((ROLE, HEL, LO, STOP), 1)]
+    chunks = [
+        {**chunk, "usage": usage(count)["usage"]}
+        for count, chunk in enumerate((ROLE, HEL, LO, STOP), 1)
+    ]
     upstream.default = events(*chunks, "[DONE]")
     got = talk(lambda engine: read(engine, upstream.base_url))
     assert [chunk["usage"]["completion_tokens"] for chunk in got.chunks if "usage" in chunk] == [4]
     assert (got.chunks[-1]["choices"], got.text()) == ([], "Hello")
 
 
-def test_usage_that_comes_before_the_finish_reason_is_given_last(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_usage_that_comes_before_the_finish_reason_is_given_last(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-055."""
     upstream.default = events(ROLE, usage(0), HEL, LO, usage(2), STOP, "[DONE]")
     got = talk(lambda engine: read(engine, upstream.base_url))
-    assert [chunk.get("usage", {}).get("completion_tokens") for chunk in got.chunks] == [None, None, None, None, 2]
+    assert [chunk.get("usage", {}).get("completion_tokens") for chunk in got.chunks] == [
+        None,
+        None,
+        None,
+        None,
+        2,
+    ]
 
 
-def test_usage_that_comes_after_the_end_of_the_answer_is_waited_for(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_usage_that_comes_after_the_end_of_the_answer_is_waited_for(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-055."""
     go = threading.Event()
     upstream.default = Reply(Status(200, SSE), Chunk(ALL), Wait(go), Chunk(event(usage(2))))
@@ -377,23 +450,33 @@ def test_two_choices_are_given(talk: Talk, upstream: ScriptedUpstream) -> None:
     assert (got.text(0), got.text(1), got.finish_reasons) == ("Hello", "Bye", ["stop", "stop"])
 
 
-def test_a_choice_that_begins_after_another_has_ended_keeps_its_role(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_a_choice_that_begins_after_another_has_ended_keeps_its_role(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-054."""
     upstream.default = events(*of(0, "Hello"), *of(1, "Bye"), "[DONE]")
     got = talk(lambda engine: read(engine, upstream.base_url, n=2))
-    assert [each["delta"].get("role") for each in got.choices if each["index"] == 1] == ["assistant", None, None]
+    assert [each["delta"].get("role") for each in got.choices if each["index"] == 1] == [
+        "assistant",
+        None,
+        None,
+    ]
 
 
 CUT_CHOICES = {
     "one has no end": events(*of(0, "Hello"), *of(1, "By", finish_reason=None)),
-    "one has no end, says [DONE]": events(*of(0, "Hello"), *of(1, "By", finish_reason=None), "[DONE]"),
+    "one has no end, says [DONE]": events(
+        *of(0, "Hello"), *of(1, "By", finish_reason=None), "[DONE]"
+    ),
     "one has not begun": Reply(events(*of(0, "Hello")), Close()),
     "one has not begun, at a proper end": events(*of(0, "Hello")),
 }
 
 
 @pytest.mark.parametrize("case", CUT_CHOICES)
-def test_two_choices_are_whole_only_if_both_are(talk: Talk, upstream: ScriptedUpstream, case: str) -> None:
+def test_two_choices_are_whole_only_if_both_are(
+    talk: Talk, upstream: ScriptedUpstream, case: str
+) -> None:
     """SR-058: the end of one is not the end of the other."""
     upstream.default = CUT_CHOICES[case]
     got = talk(lambda engine: read(engine, upstream.base_url, n=2))
@@ -401,7 +484,9 @@ def test_two_choices_are_whole_only_if_both_are(talk: Talk, upstream: ScriptedUp
     assert got.finish_reasons == []
 
 
-def test_fewer_choices_than_asked_for_are_whole_if_the_provider_says_so(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_fewer_choices_than_asked_for_are_whole_if_the_provider_says_so(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """Some ignore `n`."""
     upstream.default = events(*of(0, "Hello"), "[DONE]")
     got = talk(lambda engine: read(engine, upstream.base_url, n=2))
@@ -431,8 +516,14 @@ BROKEN: dict[str, tuple[Reply, ErrorKind]] = {
         events(ROLE, HEL, b'event: error\ndata: {"message": "Overloaded", "code": 503}\n\n'),
         ErrorKind.OVERLOADED,
     ),
-    "a text as an error event": (events(ROLE, HEL, b"event: error\ndata: Overloaded\n\n"), ErrorKind.OVERLOADED),
-    "a finish_reason that means a failure": (events(ROLE, HEL, delta("error"), "[DONE]"), ErrorKind.BAD_RESPONSE),
+    "a text as an error event": (
+        events(ROLE, HEL, b"event: error\ndata: Overloaded\n\n"),
+        ErrorKind.OVERLOADED,
+    ),
+    "a finish_reason that means a failure": (
+        events(ROLE, HEL, delta("error"), "[DONE]"),
+        ErrorKind.BAD_RESPONSE,
+    ),
     "not UTF-8": (
         events(ROLE, HEL, b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'),
         ErrorKind.BAD_RESPONSE,
@@ -452,20 +543,32 @@ def test_a_stream_that_breaks_gives_what_came_and_then_the_error(
 
 NO_STREAM: dict[str, tuple[Reply, ErrorKind]] = {
     "nothing": (Reply(Status(200, SSE)), ErrorKind.BAD_RESPONSE),
-    "nothing, in no chunks": (Reply(Status(200, {**SSE, "transfer-encoding": "chunked"})), ErrorKind.BAD_RESPONSE),
+    "nothing, in no chunks": (
+        Reply(Status(200, {**SSE, "transfer-encoding": "chunked"})),
+        ErrorKind.BAD_RESPONSE,
+    ),
     "only comments": (events(b": PROCESSING\n\n"), ErrorKind.BAD_RESPONSE),
     "only [DONE]": (events("[DONE]"), ErrorKind.BAD_RESPONSE),
     "a page": (html(200), ErrorKind.BAD_RESPONSE),
-    "a page that says it is a stream": (Reply(Status(200, SSE), Body(b"<html>no</html>")), ErrorKind.BAD_RESPONSE),
+    "a page that says it is a stream": (
+        Reply(Status(200, SSE), Body(b"<html>no</html>")),
+        ErrorKind.BAD_RESPONSE,
+    ),
     "an error": (error(503), ErrorKind.OVERLOADED),
-    "a JSON error with 200": (json_body({"error": {"message": "no", "code": 429}}), ErrorKind.RATE_LIMIT),
+    "a JSON error with 200": (
+        json_body({"error": {"message": "no", "code": 429}}),
+        ErrorKind.RATE_LIMIT,
+    ),
     "JSON that is no completion": (json_body({"hello": "world"}), ErrorKind.BAD_RESPONSE),
     "JSON that is cut": (
         Reply(Status(200, {"content-type": "application/json"}), Body(b'{"id'), Close()),
         ErrorKind.NETWORK,
     ),
     "no JSON at first": (events("{oops", ROLE, HEL, STOP, "[DONE]"), ErrorKind.BAD_RESPONSE),
-    "an error at first": (events({"error": {"message": "x", "code": 503}}, "[DONE]"), ErrorKind.OVERLOADED),
+    "an error at first": (
+        events({"error": {"message": "x", "code": 503}}, "[DONE]"),
+        ErrorKind.OVERLOADED,
+    ),
 }
 
 
@@ -488,13 +591,17 @@ def cut(framing: str, size: int) -> Reply:
         case "chunks":
             return Reply(Status(200, SSE), Chunk(CUT[:size]), Close())
         case "length":
-            return Reply(Status(200, {**SSE, "content-length": str(len(CUT))}), Body(CUT[:size]), Close())
+            return Reply(
+                Status(200, {**SSE, "content-length": str(len(CUT))}), Body(CUT[:size]), Close()
+            )
     return Reply(Status(200, {**SSE, "connection": "close"}), Body(CUT[:size]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framing", ["chunks", "length", "connection"])
-def test_a_stream_cut_at_any_byte_is_whole_or_an_error(talk: Talk, upstream: ScriptedUpstream, framing: str) -> None:
+def test_a_stream_cut_at_any_byte_is_whole_or_an_error(
+    talk: Talk, upstream: ScriptedUpstream, framing: str
+) -> None:
     """SR-058: it is never taken for whole when it is not, nor for broken when it is."""
 
     def answer(seen: Seen) -> Reply:
@@ -526,7 +633,9 @@ def test_a_whole_answer_becomes_a_stream(talk: Talk, upstream: ScriptedUpstream)
     """SR-020: some servers do not stream; the client asked for a stream, and gets one."""
     message = {"role": "assistant", "content": "Hello"}
     choice = {"index": 0, "message": message, "finish_reason": "length"}
-    upstream.default = json_body({"id": "c", "created": 1_700_000_000, "choices": [choice], **_usage(2)})
+    upstream.default = json_body(
+        {"id": "c", "created": 1_700_000_000, "choices": [choice], **_usage(2)}
+    )
     got = talk(lambda engine: read(engine, upstream.base_url))
     assert (got.text(), got.finish_reasons, got.error) == ("Hello", ["length"], None)
     assert (got.chunks[-1]["choices"], got.chunks[-1]["usage"]["total_tokens"]) == ([], 5)
@@ -540,14 +649,22 @@ class Silent(Chat):
         return []
 
 
-def test_a_whole_answer_without_chunks_is_a_complete_stream(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_a_whole_answer_without_chunks_is_a_complete_stream(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """An operation of a plugin may have no chunks for an answer: nothing is read after it."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hello"},
+        "finish_reason": "stop",
+    }
     upstream.default = json_body({"id": "c", "created": 1_700_000_000, "choices": [choice]})
 
     async def work(engine: HttpTransport) -> tuple[list[Part], bool]:
         adapter, asked = at(upstream.base_url), call()
-        stream = await open_stream(engine, Silent(), adapter, asked, adapter.request(asked), LIMITS, NoOutcome())
+        stream = await open_stream(
+            engine, Silent(), adapter, asked, adapter.request(asked), LIMITS, NoOutcome()
+        )
         try:
             await stream.commit()
             return await stream.read(), stream.is_complete
@@ -578,7 +695,11 @@ def test_an_adapter_says_how_its_stream_is_framed(talk: Talk, upstream: Scripted
     upstream.default = Reply(Status(200, {"content-type": "application/x-ndjson"}), Chunk(lines))
 
     async def work(engine: HttpTransport) -> str:
-        adapter, asked, got = Lines(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)), call(), Got()
+        adapter, asked, got = (
+            Lines(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)),
+            call(),
+            Got(),
+        )
         stream = await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         while not stream.is_complete:
             got.lists.append(await stream.read())
@@ -619,7 +740,9 @@ def test_a_connection_is_used_again(talk: Talk, upstream: ScriptedUpstream, case
     assert [seen.connection for seen in upstream.requests] == [1, 1]
 
 
-def test_a_stream_that_does_not_end_after_its_end_is_not_waited_for(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_a_stream_that_does_not_end_after_its_end_is_not_waited_for(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """What was said to be the last is; the connection is given up."""
     upstream.default = Reply(events(ROLE, HEL, LO, STOP, "[DONE]"), Stall())
 
@@ -632,7 +755,9 @@ def test_a_stream_that_does_not_end_after_its_end_is_not_waited_for(talk: Talk, 
 
 
 @pytest.mark.parametrize("begun", [events(ROLE), events(ROLE, HEL), events(ROLE, HEL, LO, STOP)])
-def test_a_stream_that_is_let_go_closes_its_connection(talk: Talk, upstream: ScriptedUpstream, begun: Reply) -> None:
+def test_a_stream_that_is_let_go_closes_its_connection(
+    talk: Talk, upstream: ScriptedUpstream, begun: Reply
+) -> None:
     """SR-059."""
     upstream.default = Reply(begun, Stall())
 
@@ -651,11 +776,16 @@ class NoTranslator(OpenAICompatible):
         raise KeyError
 
 
-def test_an_adapter_that_fails_leaves_no_connection_open(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_an_adapter_that_fails_leaves_no_connection_open(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     upstream.default = Reply(events(ROLE), Stall())
 
     async def work(engine: HttpTransport) -> None:
-        adapter, asked = NoTranslator(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)), call()
+        adapter, asked = (
+            NoTranslator(SPEC, ProviderSettings(id="x", base_url=upstream.base_url)),
+            call(),
+        )
         with pytest.raises(KeyError):
             await open_chat_stream(engine, adapter, asked, adapter.request(asked), LIMITS)
         await asyncio.to_thread(upstream.requests[0].wait_closed)
@@ -695,7 +825,9 @@ STALLING: dict[str, tuple[bool, Reply]] = {
 
 
 @pytest.mark.parametrize("case", STALLING)
-def test_a_limit_ends_the_exchange_and_its_connection(talk: Talk, upstream: ScriptedUpstream, case: str) -> None:
+def test_a_limit_ends_the_exchange_and_its_connection(
+    talk: Talk, upstream: ScriptedUpstream, case: str
+) -> None:
     """SR-072: it is a time-out, and the provider's connection is closed."""
     stream, begun = STALLING[case]
     reached = Reached()
@@ -762,16 +894,32 @@ STREAMS: dict[str, tuple[Timed, str | None, float]] = {
     "only comments": (Timed(0, repeat((10, COMMENT))), "No first token within 120 s", 120),
     "a late first token": (Timed(60, [(59, FIRST), (59, MORE), (59, END)]), None, 237),
     "a pause": (Timed(1, [(1, FIRST), SILENCE]), "The stream stalled for 60 s", 62),
-    "comments in a pause": (Timed(0, [(1, FIRST), *repeat((50, COMMENT), 4), (50, END)]), None, 251),
-    "an answer that goes on": (Timed(0, repeat((50, FIRST))), "The answer was not complete within 600 s", 600),
+    "comments in a pause": (
+        Timed(0, [(1, FIRST), *repeat((50, COMMENT), 4), (50, END)]),
+        None,
+        251,
+    ),
+    "an answer that goes on": (
+        Timed(0, repeat((50, FIRST))),
+        "The answer was not complete within 600 s",
+        600,
+    ),
     "comments that go on": (
         Timed(0, [(0, FIRST)] + [(50, COMMENT)] * 20),
         "The answer was not complete within 600 s",
         600,
     ),
     "no end after the end": (Timed(0, [(1, FIRST), (1, END), SILENCE]), None, 7),
-    "comments after the end": (Timed(0, chain([(1, FIRST), (1, END)], repeat((1, COMMENT)))), None, 7),
-    "usage after the end": (Timed(0, [(1, FIRST), (1, END), (3, event(usage(1))), (0, b"data: [DONE]\n\n")]), None, 5),
+    "comments after the end": (
+        Timed(0, chain([(1, FIRST), (1, END)], repeat((1, COMMENT)))),
+        None,
+        7,
+    ),
+    "usage after the end": (
+        Timed(0, [(1, FIRST), (1, END), (3, event(usage(1))), (0, b"data: [DONE]\n\n")]),
+        None,
+        5,
+    ),
 }
 
 
@@ -787,9 +935,21 @@ IMPATIENT = msgspec.structs.replace(USUAL, content=90)
 EMPTY = event(delta(content=""))
 
 WITHOUT_CONTENT: dict[str, tuple[Timed, str | None, float]] = {
-    "comments": (Timed(0, chain([(1, FIRST)], repeat((10, COMMENT)))), "The stream had no content for 90 s", 91),
-    "empty deltas": (Timed(0, chain([(1, FIRST)], repeat((7, EMPTY)))), "The stream had no content for 90 s", 91),
-    "role chunks": (Timed(0, chain([(1, FIRST)], repeat((40, event(ROLE))))), "The stream had no content for 90 s", 91),
+    "comments": (
+        Timed(0, chain([(1, FIRST)], repeat((10, COMMENT)))),
+        "The stream had no content for 90 s",
+        91,
+    ),
+    "empty deltas": (
+        Timed(0, chain([(1, FIRST)], repeat((7, EMPTY)))),
+        "The stream had no content for 90 s",
+        91,
+    ),
+    "role chunks": (
+        Timed(0, chain([(1, FIRST)], repeat((40, event(ROLE))))),
+        "The stream had no content for 90 s",
+        91,
+    ),
     "silence": (Timed(0, [(1, FIRST), SILENCE]), "The stream stalled for 60 s", 61),
     "content now and then": (
         Timed(0, [(1, FIRST), *[(40, COMMENT), (45, MORE)] * 3, (40, COMMENT), (9, END)]),
@@ -814,7 +974,11 @@ ANSWERS: dict[str, tuple[Timed, str | None, float]] = {
     "a late head": (Timed(500, [(1, BODY)]), None, 501),
     "a slow body": (Timed(0, [(59, BODY[:9]), (59, BODY[9:])]), None, 118),
     "half a body": (Timed(10, [(1, BODY[:9]), SILENCE]), "The answer stalled for 60 s", 71),
-    "a body that goes on": (Timed(0, repeat((50, b" "))), "The provider did not answer completely within 600 s", 600),
+    "a body that goes on": (
+        Timed(0, repeat((50, b" "))),
+        "The provider did not answer completely within 600 s",
+        600,
+    ),
     "an error that stalls": (Timed(1, [SILENCE], status=429), "The provider answered HTTP 429", 6),
 }
 

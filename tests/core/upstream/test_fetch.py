@@ -19,7 +19,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llms_core.errors import ErrorKind, Unsupported
-from llms_core.testing import Body, Chunk, Close, Drip, Raw, Reply, ScriptedUpstream, Stall, Status, Wait, text_body
+from llms_core.testing import (
+    Body,
+    Chunk,
+    Close,
+    Drip,
+    Raw,
+    Reply,
+    ScriptedUpstream,
+    Stall,
+    Status,
+    Wait,
+    text_body,
+)
 from llms_core.upstream import guarded_session
 from llms_core.upstream.fetch import Fetcher
 from llms_core.upstream.http1.resolve import Address
@@ -115,7 +127,10 @@ def refusal(url: str, *allowed: str, **options: Any) -> str:
 def test_a_very_long_url_is_refused() -> None:
     """Nor is it kept: clients may send thousands of them."""
     kept = parse_provider_url.cache_info().currsize
-    assert refusal(f"https://example.com/?{'x' * 1_000_000}") == "its URL is longer than 16384 characters"
+    assert (
+        refusal(f"https://example.com/?{'x' * 1_000_000}")
+        == "its URL is longer than 16384 characters"
+    )
     assert refusal("http://192.168.0.1/of-a-client") == NOT_PUBLIC
     assert parse_provider_url.cache_info().currsize == kept
 
@@ -172,20 +187,30 @@ def test_a_public_address_is_connected_to(address: str) -> None:
 
 
 private = st.one_of(
-    *(st.ip_addresses(network=net) for net in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")),
-    *(st.ip_addresses(network=net) for net in ("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "0.0.0.0/8")),
+    *(
+        st.ip_addresses(network=net)
+        for net in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")
+    ),
+    *(
+        st.ip_addresses(network=net)
+        for net in ("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "0.0.0.0/8")
+    ),
 )
 wrapping = st.sampled_from(["::ffff:0:0", "64:ff9b::", "2002::", "::", "::ffff:0:0:0"])
 
 
 @settings(max_examples=60)
 @given(private, wrapping)
-def test_embedding_does_not_make_an_address_public(inner: ipaddress.IPv4Address, prefix: str) -> None:
+def test_embedding_does_not_make_an_address_public(
+    inner: ipaddress.IPv4Address, prefix: str
+) -> None:
     """SR-036."""
     shift = 80 if prefix == "2002::" else 0
     wrapped = ipaddress.IPv6Address(int(ipaddress.IPv6Address(prefix)) | int(inner) << shift)
     net = Net({}, connect=False)
-    assert refusal(url_of(str(inner)), net=net) == refusal(url_of(str(wrapped)), net=net) == NOT_PUBLIC
+    assert (
+        refusal(url_of(str(inner)), net=net) == refusal(url_of(str(wrapped)), net=net) == NOT_PUBLIC
+    )
     assert net.connected == []
 
 
@@ -214,7 +239,9 @@ def test_a_numeric_host_that_is_not_an_ip_address_is_refused(url: str) -> None:
     assert (net.resolved, net.connected) == ([], [])
 
 
-@pytest.mark.parametrize("url", ["http://①②⑦.⓪.⓪.①/", "http://127。0。0。1/", "http://[0:0:0:0:0:ffff:127.0.0.1]/"])
+@pytest.mark.parametrize(
+    "url", ["http://①②⑦.⓪.⓪.①/", "http://127。0。0。1/", "http://[0:0:0:0:0:ffff:127.0.0.1]/"]
+)
 def test_an_address_in_other_unicode_characters_is_recognized(url: str) -> None:
     """SR-036."""
     assert refusal(url, net=Net({}, connect=False)) == NOT_PUBLIC
@@ -233,7 +260,10 @@ def test_names_of_this_machine_are_refused(host: str) -> None:
 
 def test_without_httptools_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "llms_core.upstream.guarded_session", None)
-    assert refusal("http://media.example/cat.png") == "it cannot be fetched without the package httptools"
+    assert (
+        refusal("http://media.example/cat.png")
+        == "it cannot be fetched without the package httptools"
+    )
 
 
 def test_localhost_is_refused_with_the_systems_resolver(upstream: ScriptedUpstream) -> None:
@@ -281,24 +311,38 @@ def test_a_network_can_be_allowed(upstream: ScriptedUpstream) -> None:
     upstream.default = IMAGE
     assert fetched(upstream.origin, HERE) == ("image/png", PNG)
     assert fetched(upstream.origin, "10.0.0.0/8", "127.0.0.0/8") == ("image/png", PNG)
-    assert fetched(upstream.origin.replace("127.0.0.1", "[::ffff:127.0.0.1]"), HERE) == ("image/png", PNG)
+    assert fetched(upstream.origin.replace("127.0.0.1", "[::ffff:127.0.0.1]"), HERE) == (
+        "image/png",
+        PNG,
+    )
     assert refusal(upstream.origin, "10.0.0.0/8", "::1/128", "127.0.0.2/32") == NOT_PUBLIC
     assert refusal("http://127.0.0.2/", HERE) == NOT_PUBLIC
     net = Net({"media.example": [["127.0.0.1"]]}, connect=True)
-    assert fetched(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
+    assert fetched(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == (
+        "image/png",
+        PNG,
+    )
     mixed = Net({"media.example": [["127.0.0.1", "127.0.0.2"]]}, connect=True)
-    assert refusal(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=mixed) == NOT_PUBLIC
+    assert (
+        refusal(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=mixed)
+        == NOT_PUBLIC
+    )
     assert len(upstream.requests) == 4
 
 
 # Names that change their address between check and use
 
 
-def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(upstream: ScriptedUpstream) -> None:
+def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(
+    upstream: ScriptedUpstream,
+) -> None:
     """SR-036: against DNS rebinding."""
     upstream.default = IMAGE
     net = Net({"media.example": [["127.0.0.1"], ["169.254.169.254"]]}, connect=True)
-    assert fetched(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == ("image/png", PNG)
+    assert fetched(upstream.origin.replace("127.0.0.1", "media.example"), HERE, net=net) == (
+        "image/png",
+        PNG,
+    )
     assert (net.resolved, net.connected) == (["media.example"], ["127.0.0.1"])
     assert upstream.requests[0].headers["host"].startswith("media.example:")
 
@@ -341,7 +385,12 @@ def redirect(location: str, status: int = 302) -> Reply:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed(upstream: ScriptedUpstream, status: int) -> None:
     port = upstream.origin.rpartition(":")[2]
-    for location in ("/cat.png", "cat.png", f"//127.0.0.1:{port}/cat.png", f"{upstream.origin}/cat.png?a=1#b"):
+    for location in (
+        "/cat.png",
+        "cat.png",
+        f"//127.0.0.1:{port}/cat.png",
+        f"{upstream.origin}/cat.png?a=1#b",
+    ):
         upstream.script(redirect(location, status), IMAGE)
         assert fetched(f"{upstream.origin}/old", HERE) == ("image/png", PNG)
         assert [seen.method for seen in upstream.requests[-2:]] == ["GET", "GET"]
@@ -361,7 +410,9 @@ def test_a_redirect_is_followed(upstream: ScriptedUpstream, status: int) -> None
         ("http://[::1", FAILED), ("ftp://media.example/cat.png", NOT_PLAIN_HTTP),
     ],
 )  # fmt: skip
-def test_a_redirect_to_a_refused_url_is_not_followed(upstream: ScriptedUpstream, location: str, why: str) -> None:
+def test_a_redirect_to_a_refused_url_is_not_followed(
+    upstream: ScriptedUpstream, location: str, why: str
+) -> None:
     """SR-036."""
     names = {"inside.example": [["10.0.0.1"]], "mixed.example": [["93.184.215.14", "10.0.0.1"]]}
     net = Net(names, connect=True)
@@ -384,7 +435,9 @@ def test_a_redirect_without_location_is_refused(upstream: ScriptedUpstream) -> N
 # Responses
 
 
-@pytest.mark.parametrize("status", [201, 204, 206, 300, 304, 400, 401, 403, 404, 407, 429, 500, 503])
+@pytest.mark.parametrize(
+    "status", [201, 204, 206, 300, 304, 400, 401, 403, 404, 407, 429, 500, 503]
+)
 def test_other_statuses_than_200_are_refused(upstream: ScriptedUpstream, status: int) -> None:
     body = () if status in (204, 304) else (Body(PNG),)
     upstream.default = Reply(Status(status, {"content-type": "image/png"}), *body)
@@ -408,7 +461,9 @@ def test_other_statuses_than_200_are_refused(upstream: ScriptedUpstream, status:
         ("", "/song.mp3", "audio/mpeg"),
     ],
 )  # fmt: skip
-def test_the_media_type_is_returned(upstream: ScriptedUpstream, content_type: str, path: str, kind: str) -> None:
+def test_the_media_type_is_returned(
+    upstream: ScriptedUpstream, content_type: str, path: str, kind: str
+) -> None:
     """A generic type of an object store is replaced by that of the file name."""
     upstream.default = Reply(Status(200, {"content-type": content_type}), Body(PNG))
     assert fetched(upstream.origin + path, HERE) == (kind, PNG)
@@ -422,10 +477,14 @@ def test_the_media_type_is_returned(upstream: ScriptedUpstream, content_type: st
         ('image/png,"x"', "/"), ("image/", "/"), ("nonsense", "/"), ("", "/"), (None, "/"), ("image/\u00e9", "/"),
     ],
 )  # fmt: skip
-def test_other_content_types_are_refused(upstream: ScriptedUpstream, content_type: str | None, path: str) -> None:
+def test_other_content_types_are_refused(
+    upstream: ScriptedUpstream, content_type: str | None, path: str
+) -> None:
     """SR-036: a page of HTML would be given to the model to read."""
     head = "" if content_type is None else f"content-type: {content_type}\r\n"
-    upstream.default = Reply(Raw(f"HTTP/1.1 200 OK\r\n{head}content-length: 6\r\n\r\nsecret".encode()), Close())
+    upstream.default = Reply(
+        Raw(f"HTTP/1.1 200 OK\r\n{head}content-length: 6\r\n\r\nsecret".encode()), Close()
+    )
     assert refusal(upstream.origin + path, HERE).startswith("its content type '")
 
 
@@ -440,17 +499,26 @@ def test_a_file_within_the_limit_is_complete(upstream: ScriptedUpstream, size: i
 def test_a_file_one_byte_over_the_limit_is_refused(upstream: ScriptedUpstream) -> None:
     """SR-036: whether its length is announced or not."""
     head = Status(200, {"content-type": "image/png"})
-    for reply in (Reply(head, Body(bytes(10_001))), Reply(head, Chunk(bytes(5_000)), Chunk(bytes(5_001)))):
+    for reply in (
+        Reply(head, Body(bytes(10_001))),
+        Reply(head, Chunk(bytes(5_000)), Chunk(bytes(5_001))),
+    ):
         upstream.script(reply)
         assert refusal(upstream.origin, HERE) == "it exceeds 10000 bytes"
 
 
 ENDLESS = {
-    "chunked": Reply(Status(200, {"content-type": "image/png"}), *[Chunk(bytes(1000))] * 200, Stall()),
-    "until it closes": Reply(
-        Status(200, {"content-type": "image/png", "connection": "close"}), *[Body(bytes(1000))] * 200, Stall()
+    "chunked": Reply(
+        Status(200, {"content-type": "image/png"}), *[Chunk(bytes(1000))] * 200, Stall()
     ),
-    "announced": Reply(Status(200, {"content-type": "image/png", "content-length": "1000000000000"}), Stall()),
+    "until it closes": Reply(
+        Status(200, {"content-type": "image/png", "connection": "close"}),
+        *[Body(bytes(1000))] * 200,
+        Stall(),
+    ),
+    "announced": Reply(
+        Status(200, {"content-type": "image/png", "content-length": "1000000000000"}), Stall()
+    ),
 }
 
 
@@ -470,10 +538,16 @@ def test_a_file_over_the_limit_is_not_read_further(upstream: ScriptedUpstream, c
 FORGED = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 6\r\n\r\nforged"
 
 
-@pytest.mark.parametrize("surplus", [b"more", FORGED, FORGED * 2], ids=["bytes", "an answer", "two answers"])
-def test_surplus_bytes_do_not_become_part_of_another_file(upstream: ScriptedUpstream, surplus: bytes) -> None:
+@pytest.mark.parametrize(
+    "surplus", [b"more", FORGED, FORGED * 2], ids=["bytes", "an answer", "two answers"]
+)
+def test_surplus_bytes_do_not_become_part_of_another_file(
+    upstream: ScriptedUpstream, surplus: bytes
+) -> None:
     """The file with the wrong length may fail, but each file has a connection of its own."""
-    upstream.script(Reply(Status(200, {"content-type": "image/png"}), Body(PNG), Raw(surplus)), IMAGE)
+    upstream.script(
+        Reply(Status(200, {"content-type": "image/png"}), Body(PNG), Raw(surplus)), IMAGE
+    )
 
     async def twice(fetcher: Fetcher) -> None:
         with suppress(Unsupported):
@@ -488,15 +562,23 @@ BROKEN = {
     "shorter than announced": Reply(
         Status(200, {"content-type": "image/png", "content-length": "99"}), Body(PNG), Close()
     ),
-    "a chunk that breaks off": Reply(Status(200, {"content-type": "image/png"}), Chunk(PNG), Close()),
-    "no length": Reply(Raw(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: x\r\n\r\n"), Close()),
+    "a chunk that breaks off": Reply(
+        Status(200, {"content-type": "image/png"}), Chunk(PNG), Close()
+    ),
+    "no length": Reply(
+        Raw(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: x\r\n\r\n"), Close()
+    ),
     "two lengths": Reply(
-        Raw(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 4\r\ncontent-length: 2\r\n\r\nabcd"),
+        Raw(
+            b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 4\r\ncontent-length: 2\r\n\r\nabcd"
+        ),
         Close(),
     ),
     "no HTTP": Reply(Raw(b"SSH-2.0-OpenSSH_9.6\r\n"), Close()),
     "nothing": Reply(Close()),
-    "endless headers": Reply(Raw(b"HTTP/1.1 200 OK\r\n" + b"x-a: " + b"a" * 100_000 + b"\r\n\r\n"), Close()),
+    "endless headers": Reply(
+        Raw(b"HTTP/1.1 200 OK\r\n" + b"x-a: " + b"a" * 100_000 + b"\r\n\r\n"), Close()
+    ),
 }
 
 
@@ -572,8 +654,13 @@ def test_cancelling_a_fetch_closes_its_connection(upstream: ScriptedUpstream) ->
 def test_compressed_files_are_refused(upstream: ScriptedUpstream, coding: str) -> None:
     """SR-036: a few bytes could expand to very many. No compression is requested."""
     bomb = gzip.compress(bytes(5_000_000))
-    upstream.default = Reply(Status(200, {"content-type": "image/png", "content-encoding": coding}), Body(bomb))
-    assert refusal(upstream.origin, HERE, max_bytes=10**5) == "it is compressed, although that was not requested"
+    upstream.default = Reply(
+        Status(200, {"content-type": "image/png", "content-encoding": coding}), Body(bomb)
+    )
+    assert (
+        refusal(upstream.origin, HERE, max_bytes=10**5)
+        == "it is compressed, although that was not requested"
+    )
     assert upstream.requests[0].headers["accept-encoding"] == "identity"
 
 
@@ -583,7 +670,11 @@ def test_compressed_files_are_refused(upstream: ScriptedUpstream, coding: str) -
 def test_nothing_else_is_sent(upstream: ScriptedUpstream) -> None:
     """SR-005, SR-036: no cookie, no credential, nothing of the client's request."""
     upstream.default = Reply(
-        Status(200, {"content-type": "image/png", "set-cookie": "a=b; Path=/", "www-authenticate": "Basic"}), Body(PNG)
+        Status(
+            200,
+            {"content-type": "image/png", "set-cookie": "a=b; Path=/", "www-authenticate": "Basic"},
+        ),
+        Body(PNG),
     )
 
     async def twice(fetcher: Fetcher) -> None:
@@ -592,7 +683,13 @@ def test_nothing_else_is_sent(upstream: ScriptedUpstream) -> None:
 
     run(twice, HERE)
     for seen in upstream.requests:
-        assert seen.headers.keys() == {"host", "accept", "accept-encoding", "user-agent", "connection"}
+        assert seen.headers.keys() == {
+            "host",
+            "accept",
+            "accept-encoding",
+            "user-agent",
+            "connection",
+        }
         assert (seen.method, seen.body) == ("GET", b"")
     assert upstream.requests[0].path.startswith("/cat.png?a=b")
 
@@ -607,7 +704,9 @@ def test_proxies_and_netrc_are_not_used(
         monkeypatch.setenv(name, proxy.origin)
         monkeypatch.setenv(name.lower(), proxy.origin)
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password secret\ndefault login me password secret\n")
+    netrc.write_text(
+        "machine 127.0.0.1 login me password secret\ndefault login me password secret\n"
+    )
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     fetched(upstream.origin, HERE)
@@ -635,18 +734,24 @@ def test_https_is_encrypted() -> None:
     run(work, HERE)
 
 
-@pytest.mark.parametrize("reply", [text_body("no", 403), redirect("http://10.0.0.1/?sig=secret"), text_body("a")])
+@pytest.mark.parametrize(
+    "reply", [text_body("no", 403), redirect("http://10.0.0.1/?sig=secret"), text_body("a")]
+)
 def test_the_error_does_not_contain_the_url(upstream: ScriptedUpstream, reply: Reply) -> None:
     """SR-066: it may be signed."""
     upstream.default = reply
     url = f"{upstream.origin}/cat.png?sig=secret"
-    assert "secret" not in (refusal(url) + refusal(url, "127.0.0.2/32") + refusal("http://10.0.0.1/?secret", HERE))
+    assert "secret" not in (
+        refusal(url) + refusal(url, "127.0.0.2/32") + refusal("http://10.0.0.1/?secret", HERE)
+    )
 
 
 def test_many_files_can_be_fetched_concurrently(upstream: ScriptedUpstream) -> None:
     upstream.default = IMAGE
 
     async def many(fetcher: Fetcher) -> list[tuple[str, bytes]]:
-        return await asyncio.gather(*(fetcher.fetch(f"{upstream.origin}/{number}", PARAM) for number in range(50)))
+        return await asyncio.gather(
+            *(fetcher.fetch(f"{upstream.origin}/{number}", PARAM) for number in range(50))
+        )
 
     assert run(many, HERE) == [("image/png", PNG)] * 50

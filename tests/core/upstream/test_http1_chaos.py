@@ -109,7 +109,11 @@ class ClosesIdleConnections:
     def _response(self, body: bytes) -> bytes:
         if self._random.random() < 0.5:
             return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-        return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+        return (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n" % len(body)
+            + body
+            + b"\r\n0\r\n\r\n"
+        )
 
 
 async def send_many(name: Name, count: int, seed: int) -> None:
@@ -271,7 +275,9 @@ class Cancellations:
     async def run(self, count: int) -> None:
         """Cancel `count` requests, and verify that nothing is left of them."""
         # What asyncio would log.
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.reported.append(repr(context)))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: self.reported.append(repr(context))
+        )
         with self._unresolved():
             await self._run(count)
         # The system's resolver cannot be stopped, but one look-up was enough for all requests.
@@ -287,7 +293,9 @@ class Cancellations:
             unresponsive_port() as port,
         ):
             direct = create_transport(Upstream(engine=self._name, ca=self._ca))
-            behind_silence = create_transport(Upstream(engine=self._name, proxy=Secret(silent.origin)))
+            behind_silence = create_transport(
+                Upstream(engine=self._name, proxy=Secret(silent.origin))
+            )
             behind_proxy = create_transport(Upstream(engine=self._name, proxy=Secret(proxy.origin)))
             # What is opened once and kept is not a leak.
             await exchange(direct, upstream.origin + "/complete", b"{}")
@@ -385,15 +393,27 @@ def server_tls(authority: CA) -> ssl.SSLContext:
 
 
 @native_only
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="file descriptors are counted in /proc")
-def test_a_cancelled_request_leaves_nothing_behind(name: Name, ca: str, server_tls: ssl.SSLContext) -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="file descriptors are counted in /proc"
+)
+def test_a_cancelled_request_leaves_nothing_behind(
+    name: Name, ca: str, server_tls: ssl.SSLContext
+) -> None:
     """SR-059: at every stage."""
     run(Cancellations(name, seed=1, ca=ca, tls=server_tls).run(CANCELLATIONS))
 
 
 @pytest.mark.slow
 @native_only
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="file descriptors are counted in /proc")
-def test_many_cancelled_requests_leave_nothing_behind(name: Name, ca: str, server_tls: ssl.SSLContext) -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="file descriptors are counted in /proc"
+)
+def test_many_cancelled_requests_leave_nothing_behind(
+    name: Name, ca: str, server_tls: ssl.SSLContext
+) -> None:
     """SR-059: at every stage."""
-    run(Cancellations(name, seed=2, ca=ca, tls=server_tls).run(max(CANCELLATIONS, SLOW_CANCELLATIONS)))
+    run(
+        Cancellations(name, seed=2, ca=ca, tls=server_tls).run(
+            max(CANCELLATIONS, SLOW_CANCELLATIONS)
+        )
+    )

@@ -24,7 +24,29 @@ TIMEOUT = 3
 
 #: Statuses whose responses end with their head, whatever their headers announce (RFC 9112, section 6.3).
 NO_BODY = (204, 304)
-STATUSES = (200, 200, 200, 201, 204, 206, 299, 301, 304, 307, 400, 401, 404, 418, 429, 451, 500, 502, 503, 529, 599)
+STATUSES = (
+    200,
+    200,
+    200,
+    201,
+    204,
+    206,
+    299,
+    301,
+    304,
+    307,
+    400,
+    401,
+    404,
+    418,
+    429,
+    451,
+    500,
+    502,
+    503,
+    529,
+    599,
+)
 
 
 class Chunk(NamedTuple):
@@ -62,11 +84,15 @@ names = st.text(TOKEN, max_size=12).map(lambda name: f"x-{name}")
 values = st.text(VISIBLE + " \t", max_size=40).map(lambda value: value.strip(" \t"))
 reasons = st.text(VISIBLE + " \t", max_size=20)
 padding = st.sampled_from(("", " ", "\t", "  \t"))
-bodies = st.one_of(st.binary(max_size=60), st.binary(min_size=1, max_size=8).map(lambda piece: piece * 3000))
+bodies = st.one_of(
+    st.binary(max_size=60), st.binary(min_size=1, max_size=8).map(lambda piece: piece * 3000)
+)
 well_known = st.fixed_dictionaries(
     {},
     optional={
-        "content-type": st.sampled_from(("application/json", "text/event-stream; charset=utf-8", "")),
+        "content-type": st.sampled_from(
+            ("application/json", "text/event-stream; charset=utf-8", "")
+        ),
         "retry-after": st.sampled_from(("0", "7", "Wed, 21 Oct 2015 07:28:00 GMT")),
         "x-request-id": st.uuids().map(str),
         "cache-control": st.just("no-store"),
@@ -120,7 +146,9 @@ def informational(draw: st.DrawFn) -> bytes:
     wire = b""
     for status in draw(st.lists(st.sampled_from((100, 102, 103, 199)), max_size=8)):
         fields = draw(st.dictionaries(names, values, max_size=2))
-        wire += f"HTTP/1.1 {status} {draw(reasons)}\r\n".encode() + draw(field_lines(fields)) + b"\r\n"
+        wire += (
+            f"HTTP/1.1 {status} {draw(reasons)}\r\n".encode() + draw(field_lines(fields)) + b"\r\n"
+        )
     return wire
 
 
@@ -134,7 +162,9 @@ def responses(draw: st.DrawFn) -> Response:
     framed = body
     match framing:
         case "content-length":
-            announced = {draw(st.sampled_from(("content-length", "Content-Length"))): str(len(body))}
+            announced = {
+                draw(st.sampled_from(("content-length", "Content-Length"))): str(len(body))
+            }
         case "chunked":
             announced = {"Transfer-Encoding": draw(st.sampled_from(("chunked", "Chunked")))}
             framed = draw(chunked(body))
@@ -151,7 +181,12 @@ def responses(draw: st.DrawFn) -> Response:
         announced.pop("Content-Length", None)
     # Their values are not padded: llhttp does not recognize `chunked` before a tab (see test_http1_malformed).
     framing_lines = "".join(f"{name}: {value}\r\n" for name, value in announced.items()).encode()
-    head = f"HTTP/1.1 {status} {draw(reasons)}\r\n".encode() + draw(field_lines(fields)) + framing_lines + b"\r\n"
+    head = (
+        f"HTTP/1.1 {status} {draw(reasons)}\r\n".encode()
+        + draw(field_lines(fields))
+        + framing_lines
+        + b"\r\n"
+    )
     wire = draw(informational()) + head + framed
     splits = sorted(draw(st.sets(st.integers(1, len(wire) - 1), max_size=12)))
     lower = {name.lower(): value for name, value in fields.items()}
@@ -202,8 +237,12 @@ class Both:
             self._runner.run(self._read(self._reference, names)),
         )
 
-    async def _read(self, transport: HttpTransport, names: tuple[str, ...]) -> tuple[int, dict[str, str], bytes]:
-        request = UpstreamRequest(url=self._upstream.origin + "/v1/chat/completions", headers={}, content=b"{}")
+    async def _read(
+        self, transport: HttpTransport, names: tuple[str, ...]
+    ) -> tuple[int, dict[str, str], bytes]:
+        request = UpstreamRequest(
+            url=self._upstream.origin + "/v1/chat/completions", headers={}, content=b"{}"
+        )
         async with asyncio.timeout(TIMEOUT):
             response = await transport.send(request, 5)
             body = b""
@@ -212,7 +251,11 @@ class Both:
                     body += piece
             finally:
                 await response.aclose()
-        return response.status, {name: response.headers.get(name, "missing") for name in names}, body
+        return (
+            response.status,
+            {name: response.headers.get(name, "missing") for name in names},
+            body,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +281,11 @@ def assert_same(both: Both, response: Response) -> None:
 LIMITS = settings(
     deadline=None,
     # The engines and the server are meant to be shared by all examples.
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 
 
@@ -248,10 +295,20 @@ LIMITS = settings(
 @example(response=response_of(b"HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n", 200, b""))
 @example(response=response_of(b"HTTP/1.0 200 OK\r\n\r\nto the end", 200, b"to the end", True))
 @example(response=response_of(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nHi", 200, b"Hi", True))
-@example(response=response_of(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 100\r\n\r\n", 304, b""))
-@example(response=response_of(b"HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked\r\n\r\n", 304, b""))
+@example(
+    response=response_of(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 100\r\n\r\n", 304, b"")
+)
+@example(
+    response=response_of(
+        b"HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked\r\n\r\n", 304, b""
+    )
+)
 @example(response=response_of(b"HTTP/1.1 204 No Content\r\n\r\n", 204, b""))
-@example(response=response_of(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 200, b""))
+@example(
+    response=response_of(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 200, b""
+    )
+)
 def test_our_engine_and_httpx_read_the_same(both: Both, response: Response) -> None:
     assert_same(both, response)
 
@@ -259,7 +316,9 @@ def test_our_engine_and_httpx_read_the_same(both: Both, response: Response) -> N
 @pytest.mark.slow
 @settings(LIMITS, max_examples=examples(3000))
 @given(response=responses())
-def test_our_engine_and_httpx_read_the_same_from_many_responses(both: Both, response: Response) -> None:
+def test_our_engine_and_httpx_read_the_same_from_many_responses(
+    both: Both, response: Response
+) -> None:
     assert_same(both, response)
 
 
@@ -271,7 +330,10 @@ def test_a_response_can_be_split_at_every_byte(both: Both, framing: str) -> None
         "chunked": b"transfer-encoding: chunked\r\n\r\n2;a=b\r\nHe\r\n3\r\nllo\r\n0\r\nx-trailer: t\r\n\r\n",
         "close": b"connection: close\r\n\r\nHello",
     }
-    wire = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nx-a: b\r\n" + bodies[framing]
+    wire = (
+        b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nx-a: b\r\n"
+        + bodies[framing]
+    )
     whole = Response(200, {"x-a": "b"}, b"Hello", wire, framing == "close")
     for position in range(1, len(wire)):
         assert_same(both, whole._replace(splits=(position,)))
@@ -285,8 +347,12 @@ def test_the_case_of_names_is_ignored(both: Both) -> None:
 
 def test_the_values_of_a_repeated_field_are_joined(both: Both) -> None:
     """RFC 9110, section 5.2."""
-    wire = b"HTTP/1.1 200 OK\r\nvary: origin\r\nx-a: 1\r\nVary: accept\r\ncontent-length: 2\r\n\r\nHi"
-    assert_same(both, Response(200, {"vary": "origin, accept", "x-a": "1"}, b"Hi", wire, closes=False))
+    wire = (
+        b"HTTP/1.1 200 OK\r\nvary: origin\r\nx-a: 1\r\nVary: accept\r\ncontent-length: 2\r\n\r\nHi"
+    )
+    assert_same(
+        both, Response(200, {"vary": "origin, accept", "x-a": "1"}, b"Hi", wire, closes=False)
+    )
 
 
 def test_both_reuse_connections_after_every_framing(both: Both) -> None:

@@ -162,13 +162,19 @@ TOLERABLE: dict[str, bytes] = {
     "an extension with spaces": CHUNKED + b"2 ; a = b\r\nHi\r\n0\r\n\r\n",
     "LF alone after a chunk size": CHUNKED + b"2\nHi\r\n0\r\n\r\n",
     "a chunk size with many zeros": CHUNKED + b"0" * 14 + b"2\r\nHi\r\n0\r\n\r\n",
-    "chunks beside a tab": with_framing(b"transfer-encoding:\tchunked\t", body=b"2\r\nHi\r\n0\r\n\r\n"),
+    "chunks beside a tab": with_framing(
+        b"transfer-encoding:\tchunked\t", body=b"2\r\nHi\r\n0\r\n\r\n"
+    ),
     "chunked twice": with_framing(
         b"transfer-encoding: chunked", b"transfer-encoding: chunked", body=b"2\r\nHi\r\n0\r\n\r\n"
     ),
-    "a list of codings": with_framing(b"transfer-encoding: identity, chunked", body=b"2\r\nHi\r\n0\r\n\r\n"),
+    "a list of codings": with_framing(
+        b"transfer-encoding: identity, chunked", body=b"2\r\nHi\r\n0\r\n\r\n"
+    ),
     "a field of 40 KB": with_field(b"x-a: " + b"y" * 40 * KB),
-    "a length beside chunks and bytes": with_framing(b"transfer-encoding: xchunked", b"content-length: 2"),
+    "a length beside chunks and bytes": with_framing(
+        b"transfer-encoding: xchunked", b"content-length: 2"
+    ),
 }
 
 #: Followed by bytes that belong to no response. What precedes them may be read.
@@ -180,7 +186,8 @@ SURPLUS: dict[str, bytes] = {
     "after 204": b"HTTP/1.1 204 No Content\r\n\r\n" + SMUGGLED,
     "after 304": b"HTTP/1.1 304 Not Modified\r\n\r\n" + SMUGGLED,
     "after a length of 304": b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n" + SMUGGLED,
-    "after chunks of 304": b"HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked\r\n\r\n" + SMUGGLED,
+    "after chunks of 304": b"HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked\r\n\r\n"
+    + SMUGGLED,
     "after the announced end": with_framing(b"connection: close", b"content-length: 2") + SMUGGLED,
     "a single byte": with_framing(b"content-length: 2") + b"!",
     "a head that is not finished": with_framing(b"content-length: 2") + OK + b"x-a: ",
@@ -245,7 +252,9 @@ class Malformed:
             else:
                 self._next = connection.number
                 length = str(len(request.body)).encode()
-                await connection.send(OK + b"content-length: " + length + b"\r\n\r\n" + request.body)
+                await connection.send(
+                    OK + b"content-length: " + length + b"\r\n\r\n" + request.body
+                )
 
     async def _request(self, connection: Connection) -> RawRequest | None:
         silence = self._silence if connection.number == self._connection else None
@@ -332,13 +341,17 @@ def test_an_empty_line_after_a_response_is_harmless(talk: Talk) -> None:
 
 
 @native_only
-@pytest.mark.parametrize("surplus", [SMUGGLED, b"!", b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n"])
+@pytest.mark.parametrize(
+    "surplus", [SMUGGLED, b"!", b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n"]
+)
 def test_bytes_on_an_idle_connection_are_not_the_next_response(talk: Talk, surplus: bytes) -> None:
     """They arrive between two requests. Some servers send 408 before they close an idle connection."""
 
     async def answer(connection: Connection) -> None:
         while request := await connection.request():
-            await connection.send(with_framing(b"content-length: %d" % len(request.body), body=request.body))
+            await connection.send(
+                with_framing(b"content-length: %d" % len(request.body), body=request.body)
+            )
             if request.body == b"first":
                 await asyncio.sleep(0.02)
                 await connection.send(surplus)
@@ -360,14 +373,33 @@ def test_bytes_on_an_idle_connection_are_not_the_next_response(talk: Talk, surpl
 # Mutations
 
 VALID: tuple[bytes, ...] = (
-    OK + b"content-type: application/json\r\nretry-after: 7\r\ncontent-length: 13\r\n\r\nHello, world!",
+    OK
+    + b"content-type: application/json\r\nretry-after: 7\r\ncontent-length: 13\r\n\r\nHello, world!",
     CHUNKED + b"5;a=b\r\nHello\r\n8\r\n, world!\r\n0\r\nx-trailer: t\r\n\r\n",
-    b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + CHUNKED + b"1\r\nH\r\n4\r\nello\r\n0\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+    + CHUNKED
+    + b"1\r\nH\r\n4\r\nello\r\n0\r\n\r\n",
     b"HTTP/1.1 204 No Content\r\nx-a: b\r\n\r\n",
     b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 5\r\n\r\nHello",
 )
 FRAGMENTS = (
-    *(b"\r\n", b"\r", b"\n", b"\0", b" ", b"\t", b":", b",", b";", b"-", b"0", b"1", b"f", b"\xff", b"\r\n\r\n"),
+    *(
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"\0",
+        b" ",
+        b"\t",
+        b":",
+        b",",
+        b";",
+        b"-",
+        b"0",
+        b"1",
+        b"f",
+        b"\xff",
+        b"\r\n\r\n",
+    ),
     *(
         b"content-length: 2\r\n",
         b"transfer-encoding: chunked\r\n",
@@ -424,7 +456,9 @@ def test_a_mutated_response_does_not_reach_the_next_request(talk: Talk, wires: l
 @native_only
 @settings(MUTATED, max_examples=examples(1000))
 @given(wires=st.lists(mutations(), min_size=4, max_size=4))
-def test_many_mutated_responses_do_not_reach_the_next_request(talk: Talk, wires: list[bytes]) -> None:
+def test_many_mutated_responses_do_not_reach_the_next_request(
+    talk: Talk, wires: list[bytes]
+) -> None:
     assert_contained(talk, wires)
 
 

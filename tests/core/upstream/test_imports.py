@@ -15,7 +15,11 @@ sys.modules["httptools"] = None
 
 def run_without_httptools(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT_HTTPTOOLS + code], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", WITHOUT_HTTPTOOLS + code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 

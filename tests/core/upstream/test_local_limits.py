@@ -31,7 +31,10 @@ def no_descriptor(*_: object, **__: object) -> socket.socket:
 
 
 def test_no_file_descriptor_is_a_503(
-    talk: Talk, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    talk: Talk,
+    upstream: ScriptedUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Logged once, however many requests fail."""
 
@@ -55,7 +58,9 @@ def test_no_file_descriptor_is_a_503(
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_the_cause_is_found_behind_other_exceptions(code: int) -> None:
-    group = ExceptionGroup("all failed", [OSError(errno.ECONNREFUSED, "refused"), OSError(code, "exhausted")])
+    group = ExceptionGroup(
+        "all failed", [OSError(errno.ECONNREFUSED, "refused"), OSError(code, "exhausted")]
+    )
     error = ConnectionError("all connection attempts failed")
     error.__cause__ = group
     found = local_limit(error)
@@ -63,7 +68,9 @@ def test_the_cause_is_found_behind_other_exceptions(code: int) -> None:
     assert found.status == 503
 
 
-@pytest.mark.parametrize("code", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ETIMEDOUT])
+@pytest.mark.parametrize(
+    "code", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ETIMEDOUT]
+)
 def test_other_errors_are_the_providers(code: int) -> None:
     assert local_limit(OSError(code, "no")) is None
 
@@ -84,7 +91,9 @@ class Unreachable(socket.socket):
         raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
 
 
-def test_no_local_port_is_distinguished_from_no_local_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_local_port_is_distinguished_from_no_local_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Both are EADDRNOTAVAIL."""
     error = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
     assert local_limit(refine_connect_error(error, socket.AF_INET, ("127.0.0.1", 80))) is not None

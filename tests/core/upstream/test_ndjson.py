@@ -19,7 +19,9 @@ def test_lines_do_not_depend_on_how_the_stream_is_split() -> None:
         assert found + reader.end() == [("", b'{"a":1}'), ("", b'{"b":2}'), ("", b'{"c":3}')]
 
 
-def test_an_endless_line_is_rejected_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_line_is_rejected_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(event_buffer, "MAX_EVENT_BYTES", 1000)
     reader = Lines()
     with pytest.raises(ProviderError, match="exceeds 1000 bytes") as caught:

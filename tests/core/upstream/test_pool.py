@@ -32,7 +32,9 @@ def run(work: Callable[[HttpTransport], Awaitable[T]]) -> T:
     return asyncio.run(session())
 
 
-async def ask(transport: HttpTransport, upstream: ScriptedUpstream, method: str = "POST") -> tuple[int, bytes]:
+async def ask(
+    transport: HttpTransport, upstream: ScriptedUpstream, method: str = "POST"
+) -> tuple[int, bytes]:
     content = b"{}" if method == "POST" else b""
     request = UpstreamRequest(url=upstream.base_url, headers={}, content=content, method=method)
     response = await transport.send(request, 5)
@@ -49,7 +51,9 @@ OK = text_body("Hi")
 
 
 @pytest.mark.parametrize("broken", [Reply(Close()), Reply(Reset())], ids=["closed", "reset"])
-def test_a_request_is_repeated_if_a_reused_connection_breaks(upstream: ScriptedUpstream, broken: Reply) -> None:
+def test_a_request_is_repeated_if_a_reused_connection_breaks(
+    upstream: ScriptedUpstream, broken: Reply
+) -> None:
     """Once, and on a new connection."""
     upstream.script(OK, broken, OK)
 
@@ -85,7 +89,9 @@ def test_a_request_is_not_repeated_on_a_new_connection(upstream: ScriptedUpstrea
     assert len(upstream.requests) == 1
 
 
-def test_a_request_is_not_repeated_after_the_first_byte_of_its_response(upstream: ScriptedUpstream) -> None:
+def test_a_request_is_not_repeated_after_the_first_byte_of_its_response(
+    upstream: ScriptedUpstream,
+) -> None:
     upstream.script(OK, Reply(Raw(b"H"), Close()))
 
     async def work(transport: HttpTransport) -> None:
@@ -105,8 +111,12 @@ SURPLUS = {
 
 
 @pytest.mark.parametrize("surplus", SURPLUS)
-def test_surplus_bytes_do_not_become_the_next_response(upstream: ScriptedUpstream, surplus: str) -> None:
-    upstream.script(Reply(Status(200), Body(b"one"), SURPLUS[surplus]), Reply(Status(200), Body(b"two")))
+def test_surplus_bytes_do_not_become_the_next_response(
+    upstream: ScriptedUpstream, surplus: str
+) -> None:
+    upstream.script(
+        Reply(Status(200), Body(b"one"), SURPLUS[surplus]), Reply(Status(200), Body(b"two"))
+    )
 
     async def work(transport: HttpTransport) -> list[tuple[int, bytes]]:
         first = await ask(transport, upstream)

@@ -40,7 +40,9 @@ class Token(msgspec.Struct):
     expires_in: float = 60
 
 
-def using(work: Work, *, limits: AttemptLimits = LIMITS, prepares: bool = False) -> Callable[[HttpTransport], Any]:
+def using(
+    work: Work, *, limits: AttemptLimits = LIMITS, prepares: bool = False
+) -> Callable[[HttpTransport], Any]:
     """Give a client to a function."""
 
     async def use(transport: HttpTransport) -> Any:
@@ -50,8 +52,12 @@ def using(work: Work, *, limits: AttemptLimits = LIMITS, prepares: bool = False)
     return use
 
 
-def request(upstream: ScriptedUpstream, headers: Mapping[str, str] = {}, query: str = "") -> UpstreamRequest:
-    return UpstreamRequest(url=f"{upstream.base_url}/token{query}", headers=dict(headers), content=b"{}")
+def request(
+    upstream: ScriptedUpstream, headers: Mapping[str, str] = {}, query: str = ""
+) -> UpstreamRequest:
+    return UpstreamRequest(
+        url=f"{upstream.base_url}/token{query}", headers=dict(headers), content=b"{}"
+    )
 
 
 def fails(talk: Talk, work: Work, **options: Any) -> ProviderError:
@@ -60,7 +66,9 @@ def fails(talk: Talk, work: Work, **options: Any) -> ProviderError:
     return caught.value
 
 
-def test_a_reply_has_its_status_its_headers_and_its_body(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_a_reply_has_its_status_its_headers_and_its_body(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     upstream.script(Reply(Status(404, {"X-Request-Id": "7"}), Body(b"no")))
     reply = talk(using(lambda http: http.send(request(upstream))))
     assert (reply.status, reply.headers["x-request-id"], reply.body) == (404, "7", b"no")
@@ -74,16 +82,23 @@ def test_a_reply_is_decoded_into_a_type(talk: Talk, upstream: ScriptedUpstream) 
     assert reply.json() == {"access_token": "t", "expires_in": 5}
 
 
-def test_the_error_of_a_provider_is_classified_when_it_is_decoded(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_the_error_of_a_provider_is_classified_when_it_is_decoded(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     upstream.script(error(429, headers={"retry-after": "7"}))
     reply = talk(using(lambda http: http.send(request(upstream))))
     with pytest.raises(ProviderError) as caught:
         reply.json(Token)
-    assert (caught.value.kind, caught.value.status, caught.value.retry_after) == (ErrorKind.RATE_LIMIT, 429, 7.0)
+    assert (caught.value.kind, caught.value.status, caught.value.retry_after) == (
+        ErrorKind.RATE_LIMIT,
+        429,
+        7.0,
+    )
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no JSON", b"[]", b'{"access_token": 1}', b"[" * 100_000, b'{"access_token": "\xff"}']
+    "body",
+    [b"", b"no JSON", b"[]", b'{"access_token": 1}', b"[" * 100_000, b'{"access_token": "\xff"}'],
 )
 def test_a_body_that_cannot_be_read_is_an_error_of_the_provider(body: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
@@ -103,7 +118,10 @@ def test_a_reply_that_is_cut_off_is_an_error(talk: Talk, upstream: ScriptedUpstr
 
 def test_a_reply_has_the_limit_of_any_answer(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.script(Reply(Status(200), Body(b"a" * 1001)))
-    assert str(fails(talk, lambda http: http.send(request(upstream)))) == "The answer exceeds 1000 bytes"
+    assert (
+        str(fails(talk, lambda http: http.send(request(upstream))))
+        == "The answer exceeds 1000 bytes"
+    )
 
 
 def late(upstream: ScriptedUpstream, seconds: float, **options: Any) -> Work:
@@ -140,7 +158,9 @@ def test_a_request_has_a_time_limit(
 def test_events_are_read_as_they_arrive(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.script(
         Reply(
-            Status(200, {"content-type": "text/event-stream"}), Chunk(b"event: a\ndata: 1\n\nda"), Chunk(b"ta: 2\n\n")
+            Status(200, {"content-type": "text/event-stream"}),
+            Chunk(b"event: a\ndata: 1\n\nda"),
+            Chunk(b"ta: 2\n\n"),
         )
     )
 
@@ -206,10 +226,14 @@ def test_the_credentials_of_a_request_are_masked(talk: Talk, upstream: ScriptedU
     assert redact(shown) == "*** *** *** *** ***"
 
 
-def test_what_a_provider_hands_out_to_prepare_is_masked(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_what_a_provider_hands_out_to_prepare_is_masked(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """Also before the adapter has read it, which may fail."""
     body = b'{"access_token": "of-access-token", "refresh_token": "of-refresh-token", "scope": "of-a-scope"}'
-    cookies = {"set-cookie": "first=of-a-cookie; path=/, second=of-another; expires=Wed, 21 Oct 2026 07:28:00 GMT"}
+    cookies = {
+        "set-cookie": "first=of-a-cookie; path=/, second=of-another; expires=Wed, 21 Oct 2026 07:28:00 GMT"
+    }
     upstream.script(Reply(Status(200, cookies), Body(body)))
     talk(using(lambda http: http.send(request(upstream)), prepares=True))
     shown = "of-access-token of-refresh-token of-a-scope of-a-cookie of-another 21 Oct 2026"
@@ -232,7 +256,12 @@ def test_a_secret_of_the_adapter_is_masked_from_then_on(talk: Talk) -> None:
     assert redact(f"{secret} of-a-header-nobody-knows") == "Secret(***) ***"
 
 
-@pytest.mark.parametrize("wrong", [None, "http://localhost/", UpstreamRequest(url=b"http://x", headers={})])  # type: ignore[arg-type]
+_BYTES: Any = b"http://x"
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "http://localhost/", UpstreamRequest(url=_BYTES, headers={})]
+)
 def test_what_is_no_request_is_a_bug_of_the_adapter(talk: Talk, wrong: Any) -> None:
     with pytest.raises(PluginError):
         talk(using(lambda http: http.send(wrong)))

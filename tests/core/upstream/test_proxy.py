@@ -35,7 +35,9 @@ HANDSHAKE = 0x16
 def names_resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resolve every name to 127.0.0.1, so that a request without a proxy arrives as well."""
     original = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *args, **kwargs: original("127.0.0.1", *args, **kwargs))
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, *args, **kwargs: original("127.0.0.1", *args, **kwargs)
+    )
 
 
 pytestmark = pytest.mark.usefixtures("names_resolve_to_loopback")
@@ -62,7 +64,9 @@ class Crossroads:
             await connection.send(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
         else:
             self.seen.append("direct" if target.startswith(b"/") else "proxy")
-            await connection.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nHi")
+            await connection.send(
+                b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nHi"
+            )
 
 
 @pytest.fixture
@@ -115,10 +119,26 @@ RULES: dict[str, tuple[str, dict[str, str], str]] = {
     "all_proxy and https": (HTTPS, {"all_proxy": "PROXY"}, "proxy"),
     "the other scheme's, http": (HTTP, {"HTTPS_PROXY": WRONG, "https_proxy": WRONG}, "direct"),
     "the other scheme's, https": (HTTPS, {"HTTP_PROXY": WRONG, "http_proxy": WRONG}, "direct"),
-    "the scheme's own before ALL_PROXY, http": (HTTP, {"HTTP_PROXY": "PROXY", "ALL_PROXY": WRONG}, "proxy"),
-    "the scheme's own before all_proxy, https": (HTTPS, {"HTTPS_PROXY": "PROXY", "all_proxy": WRONG}, "proxy"),
-    "lower case before upper case, http": (HTTP, {"http_proxy": "PROXY", "HTTP_PROXY": WRONG}, "proxy"),
-    "lower case before upper case, https": (HTTPS, {"https_proxy": "PROXY", "HTTPS_PROXY": WRONG}, "proxy"),
+    "the scheme's own before ALL_PROXY, http": (
+        HTTP,
+        {"HTTP_PROXY": "PROXY", "ALL_PROXY": WRONG},
+        "proxy",
+    ),
+    "the scheme's own before all_proxy, https": (
+        HTTPS,
+        {"HTTPS_PROXY": "PROXY", "all_proxy": WRONG},
+        "proxy",
+    ),
+    "lower case before upper case, http": (
+        HTTP,
+        {"http_proxy": "PROXY", "HTTP_PROXY": WRONG},
+        "proxy",
+    ),
+    "lower case before upper case, https": (
+        HTTPS,
+        {"https_proxy": "PROXY", "HTTPS_PROXY": WRONG},
+        "proxy",
+    ),
     "an empty variable": (HTTP, {"HTTP_PROXY": ""}, "direct"),
     "an empty variable and ALL_PROXY": (HTTP, {"http_proxy": "", "ALL_PROXY": "PROXY"}, "proxy"),
     "a proxy without a scheme": (HTTP, {"HTTP_PROXY": "127.0.0.1:PORT"}, "proxy"),
@@ -128,7 +148,9 @@ RULES: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_proxy_of_the_environment_depends_on_the_scheme(route: Callable[..., str], rule: str) -> None:
+def test_the_proxy_of_the_environment_depends_on_the_scheme(
+    route: Callable[..., str], rule: str
+) -> None:
     url, environment, expected = RULES[rule]
     assert route(url, **environment) == expected
 
@@ -160,7 +182,9 @@ EXCEPTIONS: dict[str, str] = {
 
 @pytest.mark.parametrize("url", [HTTP, HTTPS], ids=["http", "https"])
 @pytest.mark.parametrize("exceptions", EXCEPTIONS)
-def test_no_proxy_exempts_hosts_and_domains(route: Callable[..., str], exceptions: str, url: str) -> None:
+def test_no_proxy_exempts_hosts_and_domains(
+    route: Callable[..., str], exceptions: str, url: str
+) -> None:
     assert route(url, ALL_PROXY="PROXY", NO_PROXY=exceptions) == EXCEPTIONS[exceptions]
 
 
@@ -186,8 +210,13 @@ ADDRESSES: dict[str, str] = {
 
 
 @pytest.mark.parametrize("exceptions", ADDRESSES)
-def test_no_proxy_exempts_addresses_and_networks(route: Callable[..., str], exceptions: str) -> None:
-    assert route("http://127.0.0.1:PORT/", ALL_PROXY="PROXY", NO_PROXY=exceptions) == ADDRESSES[exceptions]
+def test_no_proxy_exempts_addresses_and_networks(
+    route: Callable[..., str], exceptions: str
+) -> None:
+    assert (
+        route("http://127.0.0.1:PORT/", ALL_PROXY="PROXY", NO_PROXY=exceptions)
+        == ADDRESSES[exceptions]
+    )
 
 
 def test_no_proxy_may_be_in_lower_case(route: Callable[..., str]) -> None:
@@ -195,8 +224,14 @@ def test_no_proxy_may_be_in_lower_case(route: Callable[..., str]) -> None:
 
 
 def test_no_proxy_in_lower_case_takes_precedence(route: Callable[..., str]) -> None:
-    assert route(HTTP, ALL_PROXY="PROXY", no_proxy="provider.example", NO_PROXY="other.example") == "direct"
-    assert route(HTTP, ALL_PROXY="PROXY", no_proxy="other.example", NO_PROXY="provider.example") == "proxy"
+    assert (
+        route(HTTP, ALL_PROXY="PROXY", no_proxy="provider.example", NO_PROXY="other.example")
+        == "direct"
+    )
+    assert (
+        route(HTTP, ALL_PROXY="PROXY", no_proxy="other.example", NO_PROXY="provider.example")
+        == "proxy"
+    )
 
 
 # How requests go through a proxy
@@ -205,7 +240,9 @@ def test_no_proxy_in_lower_case_takes_precedence(route: Callable[..., str]) -> N
 class ScriptedProxy:
     """An HTTP proxy. All tunnels lead to one server."""
 
-    def __init__(self, target_port: int, *, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"):
+    def __init__(
+        self, target_port: int, *, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
+    ):
         self._target_port = target_port
         self._answer = answer
         self.requests: list[RawRequest] = []
@@ -281,7 +318,9 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
 
 @pytest.mark.parametrize("proxy_scheme", ["http", "https"])
-def test_https_goes_through_a_tunnel(name: Name, ca: str, server_tls: ssl.SSLContext, proxy_scheme: str) -> None:
+def test_https_goes_through_a_tunnel(
+    name: Name, ca: str, server_tls: ssl.SSLContext, proxy_scheme: str
+) -> None:
     """The proxy gets its credentials, and sees nothing of the request; the provider does not get them."""
     provider = Provider()
     proxy_tls = server_tls if proxy_scheme == "https" else None
@@ -293,7 +332,9 @@ def test_https_goes_through_a_tunnel(name: Name, ca: str, server_tls: ssl.SSLCon
                 address = f"{proxy_scheme}://user%40corp:p%3Ass%2Fword@127.0.0.1:{upstream.port}"
                 async with transport_of(name, ca=ca, proxy=Secret(address)) as transport:
                     url = "https://api.provider.example/v1/chat/completions"
-                    assert await exchange(transport, url, headers={"authorization": "Bearer key"}) == (200, b"Hi")
+                    assert await exchange(
+                        transport, url, headers={"authorization": "Bearer key"}
+                    ) == (200, b"Hi")
                     assert await exchange(transport, url) == (200, b"Hi")
             (tunnel,) = proxy.requests
             assert (tunnel.method, tunnel.target) == ("CONNECT", "api.provider.example:443")
@@ -307,7 +348,9 @@ def test_https_goes_through_a_tunnel(name: Name, ca: str, server_tls: ssl.SSLCon
     assert provider.requests[0].headers["authorization"] == "Bearer key"
 
 
-def test_the_certificate_behind_a_tunnel_is_verified(name: Name, ca: str, server_tls: ssl.SSLContext) -> None:
+def test_the_certificate_behind_a_tunnel_is_verified(
+    name: Name, ca: str, server_tls: ssl.SSLContext
+) -> None:
     """The proxy cannot answer in place of the provider."""
     provider = Provider()
 
@@ -335,7 +378,10 @@ def test_http_is_forwarded_by_the_proxy(name: Name) -> None:
             address = f"http://user:pass@127.0.0.1:{upstream.port}"
             async with transport_of(name, proxy=Secret(address)) as transport:
                 url = "http://api.provider.example:8080/v1/models?a=b"
-                assert await exchange(transport, url, headers={"authorization": "Bearer key"}) == (200, b"forwarded")
+                assert await exchange(transport, url, headers={"authorization": "Bearer key"}) == (
+                    200,
+                    b"forwarded",
+                )
 
     run(main)
     (request,) = proxy.requests
@@ -414,7 +460,10 @@ def test_a_proxy_that_does_not_answer_times_out(name: Name) -> None:
 def test_an_unreachable_proxy_is_a_network_error(talk: Talk) -> None:
     """No request is sent without the proxy instead."""
     with pytest.raises(ProviderError) as caught:
-        talk(lambda transport: exchange(transport, "http://api.provider.example/v1"), proxy=Secret(WRONG))
+        talk(
+            lambda transport: exchange(transport, "http://api.provider.example/v1"),
+            proxy=Secret(WRONG),
+        )
     assert caught.value.kind is ErrorKind.NETWORK
 
 
@@ -461,7 +510,9 @@ def test_a_socks_proxy_of_the_environment_is_explained(monkeypatch: pytest.Monke
 def test_netrc_is_never_read(name: Name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would send a password of the operator's to a provider or a proxy."""
     netrc = tmp_path / ".netrc"
-    netrc.write_text("machine 127.0.0.1 login me password secret\ndefault login me password secret\n")
+    netrc.write_text(
+        "machine 127.0.0.1 login me password secret\ndefault login me password secret\n"
+    )
     netrc.chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(netrc))

@@ -49,14 +49,19 @@ ENVIRONMENTS: list[tuple[dict[str, str], str | None, str | None]] = [
 
 @pytest.mark.parametrize(("variables", "for_http", "for_https"), ENVIRONMENTS)
 def test_the_environment_selects_the_proxy(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], for_http: str | None, for_https: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    for_http: str | None,
+    for_https: str | None,
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert (selected(HTTP), selected(HTTPS)) == (for_http, for_https)
 
 
-def test_the_configured_proxy_takes_precedence_except_for_hosts_of_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configured_proxy_takes_precedence_except_for_hosts_of_no_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://a:1")
     monkeypatch.setenv("NO_PROXY", "localhost")
     assert selected(HTTPS, "http://b:2") == selected(HTTP, "http://b:2") == "http://b:2"
@@ -119,7 +124,8 @@ def test_the_url_of_a_proxy(text: str, expected: tuple[str, str, int, str, str])
 
 
 @pytest.mark.parametrize(
-    "text", ["ftp://a:1", "http://", "http://a:port", "http://:secret@", "http://a b:1", "u:secret/x@a:1"]
+    "text",
+    ["ftp://a:1", "http://", "http://a:port", "http://:secret@", "http://a b:1", "u:secret/x@a:1"],
 )
 def test_an_invalid_proxy_is_an_error_without_its_password(text: str) -> None:
     with pytest.raises(ValueError, match="The proxy's URL") as caught:

@@ -67,7 +67,10 @@ def test_names_without_an_answer_do_not_delay_others(talk: Talk, names: Names) -
     async def work(transport: HttpTransport) -> None:
         waiting = await begin(transport, *[f"dead{number}.example" for number in range(MANY)])
         async with RawUpstream(greet) as upstream:
-            assert await exchange(transport, f"http://provider.example:{upstream.port}/") == (200, b"Hi")
+            assert await exchange(transport, f"http://provider.example:{upstream.port}/") == (
+                200,
+                b"Hi",
+            )
         assert not any(task.done() for task in waiting)
         names.end.set()
         for error in await asyncio.gather(*waiting, return_exceptions=True):
@@ -90,7 +93,10 @@ def test_files_of_clients_do_not_delay_providers(talk: Talk, names: Names) -> No
             for number in range(MAX_LOOKUPS * 2):
                 fetches.create_task(fetch(fetcher, number))
             async with RawUpstream(greet) as upstream:
-                assert await exchange(transport, f"http://provider.example:{upstream.port}/") == (200, b"Hi")
+                assert await exchange(transport, f"http://provider.example:{upstream.port}/") == (
+                    200,
+                    b"Hi",
+                )
             names.end.set()
 
     talk(work)
@@ -116,13 +122,18 @@ def test_requests_for_one_name_share_a_look_up(talk: Talk, names: Names) -> None
 
 def test_the_number_of_look_ups_is_limited(talk: Talk, names: Names) -> None:
     async def work(transport: HttpTransport) -> None:
-        waiting = await begin(transport, *[f"dead{number}.example" for number in range(MAX_LOOKUPS)])
+        waiting = await begin(
+            transport, *[f"dead{number}.example" for number in range(MAX_LOOKUPS)]
+        )
         with pytest.raises(ProviderError, match="too many names"):
             await exchange(transport, "http://provider.example/")
         names.end.set()
         await asyncio.wait(waiting)
         async with RawUpstream(greet) as upstream:
-            assert await exchange(transport, f"http://provider.example:{upstream.port}/") == (200, b"Hi")
+            assert await exchange(transport, f"http://provider.example:{upstream.port}/") == (
+                200,
+                b"Hi",
+            )
 
     talk(work)
 

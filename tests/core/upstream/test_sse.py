@@ -23,9 +23,18 @@ STREAMS = {
     "no blank line at the end": (b"data: a\n\ndata: b", [("", b"a"), ("", b"b")]),
     "many blank lines": (b"data: a\n\n\n\n\ndata: b\n\n", [("", b"a"), ("", b"b")]),
     "other characters": ("data: Grüße 🦙\n\n".encode(), [("", "Grüße 🦙".encode())]),
-    "mixed line ends": (b"data: a\r\n\rdata: b\r\r\ndata: c\n\r\n", [("", b"a"), ("", b"b"), ("", b"c")]),
-    "keep-alives without data": (b"data:\n\ndata: \n\nevent: ping\ndata:  \n\ndata: a\n\n", [("", b"a")]),
-    "JSON without a field": (b'data: a\n\n: ping\n{"error":\n {}}\n\n', [("", b"a"), ("", b'{"error":\n {}}')]),
+    "mixed line ends": (
+        b"data: a\r\n\rdata: b\r\r\ndata: c\n\r\n",
+        [("", b"a"), ("", b"b"), ("", b"c")],
+    ),
+    "keep-alives without data": (
+        b"data:\n\ndata: \n\nevent: ping\ndata:  \n\ndata: a\n\n",
+        [("", b"a")],
+    ),
+    "JSON without a field": (
+        b'data: a\n\n: ping\n{"error":\n {}}\n\n',
+        [("", b"a"), ("", b'{"error":\n {}}')],
+    ),
     "empty": (b"", []),
 }
 
@@ -50,7 +59,9 @@ def test_an_event_is_returned_with_the_line_end_that_completes_it(end: bytes) ->
     assert reader.feed(end[1:] + b"data: b" + end + end) == [("", b"b")]
 
 
-_NEAR_LINE_ENDS = st.lists(st.sampled_from([b"\r", b"\n", b"data: x", b"data:", b"event: e", b":", b"{"]), max_size=30)
+_NEAR_LINE_ENDS = st.lists(
+    st.sampled_from([b"\r", b"\n", b"data: x", b"data:", b"event: e", b":", b"{"]), max_size=30
+)
 
 
 @given(_NEAR_LINE_ENDS)
@@ -74,7 +85,9 @@ def test_arbitrary_bytes_give_the_same_events_however_they_are_split(pieces: lis
     assert found + in_pieces.end() == expected + at_once.end()
 
 
-def test_an_endless_event_is_rejected_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_event_is_rejected_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(event_buffer, "MAX_EVENT_BYTES", 1000)
     reader = ServerSentEvents()
     with pytest.raises(ProviderError, match="exceeds 1000 bytes") as caught:

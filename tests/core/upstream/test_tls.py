@@ -59,7 +59,9 @@ class Handshakes:
 @pytest.fixture(autouse=True)
 def names_resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     original = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *args, **kwargs: original("127.0.0.1", *args, **kwargs))
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, *args, **kwargs: original("127.0.0.1", *args, **kwargs)
+    )
 
 
 @pytest.fixture
@@ -112,7 +114,9 @@ def ask(name: Name, handshakes: Handshakes) -> Ask:
     return lambda tls, host=NAME, **settings: asyncio.run(work(tls, host, settings))
 
 
-def assert_refused(ask: Ask, handshakes: Handshakes, tls: ssl.SSLContext, host: str = NAME, **settings: Any) -> str:
+def assert_refused(
+    ask: Ask, handshakes: Handshakes, tls: ssl.SSLContext, host: str = NAME, **settings: Any
+) -> str:
     """Verify that the transport does not send a request, and return its message."""
     with pytest.raises(ProviderError) as caught:
         ask(tls, host, **settings)
@@ -132,12 +136,16 @@ def test_an_address_may_be_certified(ask: Ask, ca: str, server_tls: ssl.SSLConte
     assert ask(server_tls, "127.0.0.1", ca=ca) == b"Hi"
 
 
-def test_a_wildcard_may_be_certified(ask: Ask, ca: str, authority: CA, handshakes: Handshakes) -> None:
+def test_a_wildcard_may_be_certified(
+    ask: Ask, ca: str, authority: CA, handshakes: Handshakes
+) -> None:
     assert ask(context_of(authority, handshakes, "*.provider.example"), ca=ca) == b"Hi"
 
 
 @pytest.mark.usefixtures("ca")
-def test_an_unknown_authority_is_refused(ask: Ask, handshakes: Handshakes, server_tls: ssl.SSLContext) -> None:
+def test_an_unknown_authority_is_refused(
+    ask: Ask, handshakes: Handshakes, server_tls: ssl.SSLContext
+) -> None:
     message = assert_refused(ask, handshakes, server_tls)
     assert "certificate" in message.lower()
 
@@ -149,13 +157,19 @@ def test_a_wrong_name_is_refused(
     assert_refused(ask, handshakes, server_tls, host, ca=ca)
 
 
-def test_a_wrong_address_is_refused(ask: Ask, ca: str, authority: CA, handshakes: Handshakes) -> None:
+def test_a_wrong_address_is_refused(
+    ask: Ask, ca: str, authority: CA, handshakes: Handshakes
+) -> None:
     tls = context_of(authority, handshakes, NAME, "127.0.0.2")
     assert_refused(ask, handshakes, tls, "127.0.0.1", ca=ca)
 
 
-def test_an_expired_certificate_is_refused(ask: Ask, ca: str, authority: CA, handshakes: Handshakes) -> None:
-    expired = context_of(authority, handshakes, NAME, not_before=PAST, not_after=PAST + datetime.timedelta(days=1))
+def test_an_expired_certificate_is_refused(
+    ask: Ask, ca: str, authority: CA, handshakes: Handshakes
+) -> None:
+    expired = context_of(
+        authority, handshakes, NAME, not_before=PAST, not_after=PAST + datetime.timedelta(days=1)
+    )
     assert_refused(ask, handshakes, expired, ca=ca)
 
 
@@ -168,7 +182,9 @@ def test_a_server_without_tls_is_a_network_error(ask: Ask, ca: str) -> None:
 # What the transport shows
 
 
-def test_the_name_of_the_server_is_sent(ask: Ask, ca: str, handshakes: Handshakes, server_tls: ssl.SSLContext) -> None:
+def test_the_name_of_the_server_is_sent(
+    ask: Ask, ca: str, handshakes: Handshakes, server_tls: ssl.SSLContext
+) -> None:
     """SNI: many providers share an address."""
     ask(server_tls, ca=ca)
     assert handshakes.names == [NAME]
@@ -182,7 +198,9 @@ def test_an_address_is_not_sent_as_a_name(
     assert handshakes.names == [None]
 
 
-def test_http_1_1_is_negotiated(ask: Ask, ca: str, handshakes: Handshakes, server_tls: ssl.SSLContext) -> None:
+def test_http_1_1_is_negotiated(
+    ask: Ask, ca: str, handshakes: Handshakes, server_tls: ssl.SSLContext
+) -> None:
     """ALPN: some servers speak HTTP/2 by default."""
     ask(server_tls, ca=ca)
     assert handshakes.protocols == ["http/1.1"]
@@ -195,7 +213,9 @@ def test_http_1_1_is_negotiated(ask: Ask, ca: str, handshakes: Handshakes, serve
 def client_certificate(authority: CA, tmp_path: Path) -> str:
     """A file with a certificate and its private key, for `[upstream] cert`."""
     path = tmp_path / "client.pem"
-    authority.issue_cert("gateway@operator.example").private_key_and_cert_chain_pem.write_to_path(str(path))
+    authority.issue_cert("gateway@operator.example").private_key_and_cert_chain_pem.write_to_path(
+        str(path)
+    )
     return str(path)
 
 
@@ -246,7 +266,9 @@ def test_an_unusable_file_is_named(name: Name, tmp_path: Path, setting: str, con
     assert f"upstream.{setting}" in str(caught.value)
 
 
-def test_files_are_relative_to_the_given_folder(name: Name, ca: str, client_certificate: str) -> None:
+def test_files_are_relative_to_the_given_folder(
+    name: Name, ca: str, client_certificate: str
+) -> None:
     folder = Path(ca).parent
 
     async def create() -> None:

@@ -46,7 +46,9 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
 LARGE = random.Random(1).randbytes(25 * 2**20)
 
 
-def to(upstream: ScriptedUpstream, content: bytes = b"{}", path: str = "/chat/completions") -> UpstreamRequest:
+def to(
+    upstream: ScriptedUpstream, content: bytes = b"{}", path: str = "/chat/completions"
+) -> UpstreamRequest:
     headers = {"content-type": "application/json", "authorization": "Bearer k"}
     return UpstreamRequest(url=upstream.base_url + path, headers=headers, content=content)
 
@@ -66,7 +68,9 @@ async def body_of(transport: HttpTransport, request: UpstreamRequest) -> bytes:
     return await rest(await transport.send(request, 5))
 
 
-async def ask(transport: HttpTransport, upstream: ScriptedUpstream, content: bytes = b"{}") -> tuple[int, bytes]:
+async def ask(
+    transport: HttpTransport, upstream: ScriptedUpstream, content: bytes = b"{}"
+) -> tuple[int, bytes]:
     response = await transport.send(to(upstream, content), 5)
     return response.status, await rest(response)
 
@@ -79,7 +83,9 @@ async def wait_until_closed(seen: Seen) -> None:
 # Requests and responses
 
 
-def test_method_path_headers_and_body_are_sent_unchanged(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_method_path_headers_and_body_are_sent_unchanged(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     path = "/chat/completions?api-version=2024-05-01&name=a%2Fb%20c"
 
     async def work(transport: HttpTransport) -> None:
@@ -88,7 +94,10 @@ def test_method_path_headers_and_body_are_sent_unchanged(talk: Talk, upstream: S
     talk(work)
     seen = upstream.requests[0]
     assert (seen.method, seen.path, seen.body) == ("POST", "/v1" + path, b'{"model": "m"}')
-    assert (seen.headers["content-type"], seen.headers["authorization"]) == ("application/json", "Bearer k")
+    assert (seen.headers["content-type"], seen.headers["authorization"]) == (
+        "application/json",
+        "Bearer k",
+    )
 
 
 def test_no_other_headers_are_sent(talk: Talk, upstream: ScriptedUpstream) -> None:
@@ -130,7 +139,9 @@ def test_a_missing_header_is_none(talk: Talk, upstream: ScriptedUpstream) -> Non
     assert talk(work) is None
 
 
-def test_each_chunk_can_be_read_before_the_next_is_sent(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_each_chunk_can_be_read_before_the_next_is_sent(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-060: chunks are passed on as they arrive."""
     go = [threading.Event(), threading.Event()]
     chunks = Chunk(b"one"), Wait(go[0]), Chunk(b"two"), Wait(go[1]), Chunk(b"three")
@@ -149,7 +160,9 @@ def test_each_chunk_can_be_read_before_the_next_is_sent(talk: Talk, upstream: Sc
     assert talk(work) == [b"one", b"two", b"three", b""]
 
 
-def test_the_head_can_be_read_before_the_body_is_sent(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_the_head_can_be_read_before_the_body_is_sent(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-057: an error status is handled at once."""
     go = threading.Event()
     upstream.default = Reply(Status(200, {"content-length": "3"}), Wait(go), Body(b"abc"))
@@ -178,7 +191,9 @@ def test_a_response_can_have_no_body(talk: Talk, upstream: ScriptedUpstream) -> 
 
 
 def test_early_hints_are_skipped(talk: Talk, upstream: ScriptedUpstream) -> None:
-    upstream.default = Reply(Raw(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), text_body("Hi"))
+    upstream.default = Reply(
+        Raw(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), text_body("Hi")
+    )
     assert talk(lambda transport: ask(transport, upstream)) == (200, b"Hi")
 
 
@@ -196,7 +211,9 @@ class Arriving:
     repeatable = True
     waits_for_client = False
 
-    def __init__(self, *pieces: bytes, length: int | None = None, fault: Exception | None = None) -> None:
+    def __init__(
+        self, *pieces: bytes, length: int | None = None, fault: Exception | None = None
+    ) -> None:
         self.length = length
         self.sent = 0
         self._pieces = pieces
@@ -212,7 +229,9 @@ class Arriving:
 
 
 def upload_to(upstream: ScriptedUpstream, upload: Arriving) -> UpstreamRequest:
-    return UpstreamRequest(url=upstream.base_url + "/audio/transcriptions", headers={}, upload=upload)
+    return UpstreamRequest(
+        url=upstream.base_url + "/audio/transcriptions", headers={}, upload=upload
+    )
 
 
 @pytest.mark.parametrize("pieces", [(), (b"one",), (b"one", b"", b"two" * 50_000, b"three")])
@@ -229,14 +248,20 @@ def test_an_upload_of_unknown_length_is_sent_in_chunks(
 
 def test_an_upload_of_known_length_is_announced(talk: Talk, upstream: ScriptedUpstream) -> None:
     upstream.default = text_body("ok")
-    talk(lambda transport: body_of(transport, upload_to(upstream, Arriving(b"one", b"two", length=6))))
+    talk(
+        lambda transport: body_of(
+            transport, upload_to(upstream, Arriving(b"one", b"two", length=6))
+        )
+    )
     (seen,) = upstream.requests
     assert seen.body == b"onetwo"
     assert seen.headers["content-length"] == "6"
     assert "transfer-encoding" not in seen.headers
 
 
-def test_an_upload_that_breaks_is_never_complete_for_the_provider(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_an_upload_that_breaks_is_never_complete_for_the_provider(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """The provider must not take a part of a file for the whole: its request does not end, and the connection does."""
     fault = RequestError("the client's form is invalid")
 
@@ -272,19 +297,27 @@ def test_a_large_response_is_received_completely(talk: Talk, upstream: ScriptedU
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_compressed_response_is_decompressed(talk: Talk, upstream: ScriptedUpstream, coding: str) -> None:
+def test_a_compressed_response_is_decompressed(
+    talk: Talk, upstream: ScriptedUpstream, coding: str
+) -> None:
     """Some providers compress although it was not requested."""
-    packed = gzip.compress(b"Hello! " * 1000) if coding == "gzip" else zlib.compress(b"Hello! " * 1000)
+    packed = (
+        gzip.compress(b"Hello! " * 1000) if coding == "gzip" else zlib.compress(b"Hello! " * 1000)
+    )
     upstream.default = Reply(Status(200, {"content-encoding": coding}), Body(packed))
     assert talk(lambda transport: ask(transport, upstream)) == (200, b"Hello! " * 1000)
 
 
-def test_a_compressed_stream_is_decompressed_as_it_arrives(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_a_compressed_stream_is_decompressed_as_it_arrives(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-060."""
     packer, go = zlib.compressobj(wbits=31), threading.Event()
     first = packer.compress(b"one") + packer.flush(zlib.Z_SYNC_FLUSH)
     second = packer.compress(b"two") + packer.flush()
-    upstream.default = Reply(Status(200, {"content-encoding": "gzip"}), Chunk(first), Wait(go), Chunk(second))
+    upstream.default = Reply(
+        Status(200, {"content-encoding": "gzip"}), Chunk(first), Wait(go), Chunk(second)
+    )
 
     async def work(transport: HttpTransport) -> list[bytes]:
         response = await transport.send(to(upstream), 5)
@@ -313,7 +346,9 @@ NO_HEAD: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("fault", NO_HEAD)
-def test_a_missing_or_invalid_head_is_a_network_error(talk: Talk, upstream: ScriptedUpstream, fault: str) -> None:
+def test_a_missing_or_invalid_head_is_a_network_error(
+    talk: Talk, upstream: ScriptedUpstream, fault: str
+) -> None:
     """SR-072."""
     upstream.default = NO_HEAD[fault]
     with pytest.raises(ProviderError) as caught:
@@ -333,7 +368,9 @@ INCOMPLETE_BODY: dict[str, Reply] = {
     "closed in a chunk": Reply(Raw(CHUNKED + b"5\r\nHel"), Close()),
     "closed before the final line": Reply(Raw(CHUNKED + b"3\r\nHel\r\n0\r\n"), Close()),
     "an invalid chunk size": Reply(Raw(CHUNKED + b"3\r\nHel\r\nzz\r\n"), Stall()),
-    "not compressed as announced": Reply(Status(200, {"content-encoding": "gzip"}), Body(b"Hello!")),
+    "not compressed as announced": Reply(
+        Status(200, {"content-encoding": "gzip"}), Body(b"Hello!")
+    ),
     "compressed and truncated": Reply(
         Status(200, {"content-encoding": "gzip"}), Body(gzip.compress(b"H" * 99)[:20]), Close()
     ),
@@ -341,7 +378,9 @@ INCOMPLETE_BODY: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("fault", INCOMPLETE_BODY)
-def test_an_incomplete_body_is_a_network_error(talk: Talk, upstream: ScriptedUpstream, fault: str) -> None:
+def test_an_incomplete_body_is_a_network_error(
+    talk: Talk, upstream: ScriptedUpstream, fault: str
+) -> None:
     """SR-072."""
     upstream.default = INCOMPLETE_BODY[fault]
     with pytest.raises(ProviderError) as caught:
@@ -349,7 +388,9 @@ def test_an_incomplete_body_is_a_network_error(talk: Talk, upstream: ScriptedUps
     assert caught.value.kind is ErrorKind.NETWORK
 
 
-def test_the_body_before_a_broken_connection_can_be_read(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_the_body_before_a_broken_connection_can_be_read(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-058: the client gets the beginning of the stream, and then the error."""
     go = threading.Event()
     upstream.default = Reply(Status(200), Chunk(b"Hel"), Wait(go), Reset())
@@ -374,7 +415,9 @@ def test_a_refused_connection_is_a_network_error(talk: Talk) -> None:
     assert caught.value.kind is ErrorKind.NETWORK
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:port/v1", "ftp://127.0.0.1/v1", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://127.0.0.1:port/v1", "ftp://127.0.0.1/v1", "nonsense"]
+)
 def test_an_invalid_url_is_a_network_error(talk: Talk, url: str) -> None:
     """SR-072: a wrong `base_url` fails only its own provider."""
     with pytest.raises(ProviderError) as caught:
@@ -385,7 +428,11 @@ def test_an_invalid_url_is_a_network_error(talk: Talk, url: str) -> None:
 def test_a_header_cannot_inject_another_header(talk: Talk, upstream: ScriptedUpstream) -> None:
     headers = {"x-key": "a\r\nx-other: b"}
     with pytest.raises(ProviderError):
-        talk(lambda transport: transport.send(UpstreamRequest(url=upstream.base_url, headers=headers), 5))
+        talk(
+            lambda transport: transport.send(
+                UpstreamRequest(url=upstream.base_url, headers=headers), 5
+            )
+        )
     assert upstream.requests == []
 
 
@@ -404,7 +451,10 @@ def test_connecting_times_out(talk: Talk, unresponsive: str) -> None:
     """SR-072."""
     with pytest.raises(ProviderError) as caught:
         talk(lambda transport: transport.send(UpstreamRequest(url=unresponsive, headers={}), 0.2))
-    assert (caught.value.kind, caught.value.message) == (ErrorKind.TIMEOUT, "No connection within 0.2 s")
+    assert (caught.value.kind, caught.value.message) == (
+        ErrorKind.TIMEOUT,
+        "No connection within 0.2 s",
+    )
 
 
 # Redirects and cookies
@@ -420,7 +470,9 @@ def test_redirects_are_not_followed(talk: Talk, upstream: ScriptedUpstream) -> N
 def test_cookies_are_not_kept(talk: Talk, upstream: ScriptedUpstream) -> None:
     """Requests of several clients share the transport."""
     upstream.default = json_body({}, headers={"set-cookie": "session=1; Path=/"})
-    by_name = upstream.base_url.replace("127.0.0.1", "localhost")  # many clients ignore the cookies of IP addresses
+    by_name = upstream.base_url.replace(
+        "127.0.0.1", "localhost"
+    )  # many clients ignore the cookies of IP addresses
 
     async def work(transport: HttpTransport) -> None:
         await body_of(transport, UpstreamRequest(url=by_name, headers={}, content=b"{}"))
@@ -436,13 +488,17 @@ COMPLETE = {
     "a completion": json_body({"a": 1}),
     "an error": json_body({"a": 1}, 500),
     "a stream": Reply(Status(200), Chunk(b"one"), Chunk(b"two")),
-    "a compressed response": Reply(Status(200, {"content-encoding": "gzip"}), Body(gzip.compress(b"H"))),
+    "a compressed response": Reply(
+        Status(200, {"content-encoding": "gzip"}), Body(gzip.compress(b"H"))
+    ),
     "no body": Reply(Status(204)),
 }
 
 
 @pytest.mark.parametrize("reply", COMPLETE)
-def test_a_connection_is_reused_after_a_complete_response(talk: Talk, upstream: ScriptedUpstream, reply: str) -> None:
+def test_a_connection_is_reused_after_a_complete_response(
+    talk: Talk, upstream: ScriptedUpstream, reply: str
+) -> None:
     upstream.default = COMPLETE[reply]
 
     async def work(transport: HttpTransport) -> None:
@@ -453,7 +509,9 @@ def test_a_connection_is_reused_after_a_complete_response(talk: Talk, upstream: 
     assert [seen.connection for seen in upstream.requests] == [1, 1]
 
 
-def test_a_connection_that_the_provider_closes_is_not_reused(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_a_connection_that_the_provider_closes_is_not_reused(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     upstream.default = json_body({}, headers={"connection": "close"})
 
     async def work(transport: HttpTransport) -> None:
@@ -505,7 +563,9 @@ def test_cancelling_a_request_closes_its_connection(talk: Talk, upstream: Script
     talk(work)
 
 
-def test_a_response_can_be_released_after_a_cancelled_read(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_a_response_can_be_released_after_a_cancelled_read(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """SR-059: in mid-stream."""
     upstream.default = Reply(Status(200), Chunk(b"Hel"), Stall())
 
@@ -523,7 +583,9 @@ def test_a_response_can_be_released_after_a_cancelled_read(talk: Talk, upstream:
 
 
 @pytest.mark.slow
-def test_many_concurrent_requests_do_not_wait_for_one_another(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_many_concurrent_requests_do_not_wait_for_one_another(
+    talk: Talk, upstream: ScriptedUpstream
+) -> None:
     """No limit on connections: the server limits concurrent requests."""
     go, many = threading.Event(), 150
     upstream.default = Reply(Wait(go), text_body("Hi"))

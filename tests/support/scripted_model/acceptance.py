@@ -49,7 +49,12 @@ class Issued:
 
 
 def fault_of(
-    conversation: Conversation, body: Mapping[str, Any], protocol: Protocol, issued: Issued, *, signed: bool
+    conversation: Conversation,
+    body: Mapping[str, Any],
+    protocol: Protocol,
+    issued: Issued,
+    *,
+    signed: bool,
 ) -> str:
     """Return why a provider of the protocol would refuse the conversation; "" if it would not.
 
@@ -70,7 +75,11 @@ def fault_of(
 
 def _fault_of_pairs(conversation: Conversation) -> str:
     """The results of a turn's calls are in the next turn, and nowhere else."""
-    opening = [Turn("assistant"), *conversation.turns] if conversation.turns[0].role == "user" else conversation.turns
+    opening = (
+        [Turn("assistant"), *conversation.turns]
+        if conversation.turns[0].role == "user"
+        else conversation.turns
+    )
     for turn, following in pairwise(opening):
         if following.role == "assistant":
             continue
@@ -93,12 +102,18 @@ def _fault_of_thoughts(conversation: Conversation, protocol: Protocol, issued: I
         elif thought.signature and not issued.is_signature(thought.signature):
             return f"a signature that is not this model's: {thought}"
     for call in conversation.calls:
-        if call.signature and call.signature != _SKIP and issued.signed_call(call.signature) != call.name:
+        if (
+            call.signature
+            and call.signature != _SKIP
+            and issued.signed_call(call.signature) != call.name
+        ):
             return f"a signature that does not belong to the call: {call}"
     return ""
 
 
-def _fault_of_last_calls(conversation: Conversation, protocol: Protocol, issued: Issued, *, signed: bool) -> str:
+def _fault_of_last_calls(
+    conversation: Conversation, protocol: Protocol, issued: Issued, *, signed: bool
+) -> str:
     """What the model thought before its last calls has to come back with their results."""
     last = conversation.turns[-2] if len(conversation.turns) > 1 else Turn("assistant")
     if not last.calls:

@@ -8,7 +8,16 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
+from scripted_model.conversation import (
+    CallMade,
+    Conversation,
+    Result,
+    Thought,
+    Tool,
+    Turn,
+    bytes_of,
+    joined,
+)
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
@@ -16,7 +25,9 @@ Json = dict[str, Any]
 
 def read(body: Mapping[str, Any]) -> Conversation:
     tools = [Tool(tool["name"]) for tool in body.get("tools") or ()]
-    conversation = Conversation(tools=tools, system=joined(block["text"] for block in _blocks(body.get("system"))))
+    conversation = Conversation(
+        tools=tools, system=joined(block["text"] for block in _blocks(body.get("system")))
+    )
     for message in body["messages"]:
         blocks = _blocks(message["content"])
         if message["role"] == "system":
@@ -48,7 +59,9 @@ def _read_block(turn: Turn, block: Json) -> None:
             content = _blocks(block.get("content"))
             text = joined(part["text"] for part in content if part["type"] == "text")
             turn.results.append(Result(block["tool_use_id"], text))
-            turn.images += [bytes_of(part["source"]["data"]) for part in content if part["type"] == "image"]
+            turn.images += [
+                bytes_of(part["source"]["data"]) for part in content if part["type"] == "image"
+            ]
         case other:
             raise ValueError(f"a block of the type {other}")
 
@@ -61,7 +74,9 @@ def refusal_of(thinking: Mapping[str, Any] | None, conversation: Conversation) -
         return "adaptive thinking is not supported on this model"
     before = conversation.turns[-2:-1]
     if any(turn.calls and not turn.thoughts for turn in before):
-        return "when thinking is enabled, a final assistant message must start with a thinking block"
+        return (
+            "when thinking is enabled, a final assistant message must start with a thinking block"
+        )
     return ""
 
 
@@ -74,7 +89,9 @@ def events(answer: NamedAnswer) -> Sequence[Event]:
         written += [_event("content_block_delta", index=index, delta=delta) for delta in deltas]
         written.append(_event("content_block_stop", index=index))
     end = {"stop_reason": _stop_reason(answer), "stop_sequence": None}
-    written.append(_event("message_delta", delta=end, usage={"output_tokens": answer.output_tokens}))
+    written.append(
+        _event("message_delta", delta=end, usage={"output_tokens": answer.output_tokens})
+    )
     return [*written, _event("message_stop")]
 
 
@@ -96,18 +113,23 @@ def _streamed_blocks(answer: NamedAnswer) -> list[tuple[Json, list[Json]]]:
         arguments = json.dumps(call.arguments)
         pieces = ("", arguments[:9], arguments[9:])
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-        blocks.append(({"type": "tool_use", "id": call.id, "name": call.tool.name, "input": {}}, deltas))
+        blocks.append(
+            ({"type": "tool_use", "id": call.id, "name": call.tool.name, "input": {}}, deltas)
+        )
     return blocks
 
 
 def whole(answer: NamedAnswer) -> dict[str, Any]:
     content: list[Json] = []
     if answer.thinking:
-        content.append({"type": "thinking", "thinking": answer.thinking, "signature": answer.signature})
+        content.append(
+            {"type": "thinking", "thinking": answer.thinking, "signature": answer.signature}
+        )
     if answer.text:
         content.append({"type": "text", "text": answer.text})
     content += [
-        {"type": "tool_use", "id": call.id, "name": call.tool.name, "input": call.arguments} for call in answer.calls
+        {"type": "tool_use", "id": call.id, "name": call.tool.name, "input": call.arguments}
+        for call in answer.calls
     ]
     return {
         "id": answer.id,

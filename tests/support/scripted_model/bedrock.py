@@ -9,7 +9,16 @@ from typing import Any
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
 from scripted_model.anthropic import CLAUDE_SIGNATURE, refusal_of
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
+from scripted_model.conversation import (
+    CallMade,
+    Conversation,
+    Result,
+    Thought,
+    Tool,
+    Turn,
+    bytes_of,
+    joined,
+)
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
@@ -40,7 +49,9 @@ def _read_block(turn: Turn, block: Json) -> None:
             turn.calls.append(CallMade(id, name, arguments))
         case {"toolResult": {"toolUseId": str(id), "content": list(content)}}:
             turn.results.append(Result(id, joined(_text_of(part) for part in content)))
-            turn.images += [bytes_of(part["image"]["source"]["bytes"]) for part in content if "image" in part]
+            turn.images += [
+                bytes_of(part["image"]["source"]["bytes"]) for part in content if "image" in part
+            ]
         case {"cachePoint": _}:
             pass
         case other:
@@ -59,9 +70,15 @@ def events(answer: NamedAnswer) -> Sequence[Event]:
     for index, (start, deltas) in enumerate(_streamed_blocks(answer)):
         if start:
             written.append(("contentBlockStart", {"contentBlockIndex": index, "start": start}))
-        written += [("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in deltas]
+        written += [
+            ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in deltas
+        ]
         written.append(("contentBlockStop", {"contentBlockIndex": index}))
-    return [*written, ("messageStop", {"stopReason": _stop_reason(answer)}), ("metadata", _end(answer))]
+    return [
+        *written,
+        ("messageStop", {"stopReason": _stop_reason(answer)}),
+        ("metadata", _end(answer)),
+    ]
 
 
 def _streamed_blocks(answer: NamedAnswer) -> list[tuple[Json, list[Json]]]:
@@ -87,7 +104,8 @@ def whole(answer: NamedAnswer) -> Mapping[str, Any]:
     if answer.text:
         content.append({"text": answer.text})
     content += [
-        {"toolUse": {"toolUseId": call.id, "name": call.tool.name, "input": call.arguments}} for call in answer.calls
+        {"toolUse": {"toolUseId": call.id, "name": call.tool.name, "input": call.arguments}}
+        for call in answer.calls
     ]
     message = {"role": "assistant", "content": content}
     return {"output": {"message": message}, "stopReason": _stop_reason(answer), **_end(answer)}

@@ -8,14 +8,25 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
+from scripted_model.conversation import (
+    CallMade,
+    Conversation,
+    Result,
+    Thought,
+    Tool,
+    Turn,
+    bytes_of,
+    joined,
+)
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
 
 
 def read(body: Mapping[str, Any]) -> Conversation:
-    declared = [each for tool in body.get("tools") or () for each in tool.get("functionDeclarations") or ()]
+    declared = [
+        each for tool in body.get("tools") or () for each in tool.get("functionDeclarations") or ()
+    ]
     instruction = body.get("systemInstruction") or {"parts": []}
     conversation = Conversation(
         tools=[Tool(function["name"]) for function in declared],
@@ -40,7 +51,9 @@ def _read_part(turn: Turn, part: Json) -> None:
             turn.images.append(bytes_of(data))
         case {"functionCall": dict(call)}:
             signature = part.get("thoughtSignature", "")
-            turn.calls.append(CallMade(call.get("id", ""), call["name"], call.get("args", {}), signature))
+            turn.calls.append(
+                CallMade(call.get("id", ""), call["name"], call.get("args", {}), signature)
+            )
         case {"functionResponse": dict(result)}:
             turn.results.append(Result(result.get("id", ""), _text_of(result["response"])))
             for inner in result.get("parts") or ():
@@ -64,7 +77,9 @@ def events(answer: NamedAnswer) -> Sequence[Event]:
 
 
 def whole(answer: NamedAnswer) -> Mapping[str, Any]:
-    return _answer(answer, answer.output_tokens, {**_candidate(*_parts(answer)), "finishReason": "STOP"})
+    return _answer(
+        answer, answer.output_tokens, {**_candidate(*_parts(answer)), "finishReason": "STOP"}
+    )
 
 
 def _parts(answer: NamedAnswer) -> list[Json]:
@@ -74,7 +89,8 @@ def _parts(answer: NamedAnswer) -> list[Json]:
     if answer.text:
         parts.append({"text": answer.text})
     parts += [
-        {"functionCall": {"id": call.id, "name": call.tool.name, "args": call.arguments}} for call in answer.calls
+        {"functionCall": {"id": call.id, "name": call.tool.name, "args": call.arguments}}
+        for call in answer.calls
     ]
     if answer.calls:
         # Only the first of parallel calls is signed.

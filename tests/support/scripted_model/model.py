@@ -70,7 +70,11 @@ class ScriptedModel:
 
     def of(self, prompt: str) -> list[Conversation]:
         """Return the conversations that followed the script of a prompt, in the order of their requests."""
-        return [conversation for script, conversation in self.conversations if script and script.prompt == prompt]
+        return [
+            conversation
+            for script, conversation in self.conversations
+            if script and script.prompt == prompt
+        ]
 
     def signatures(self, prompt: str) -> list[str]:
         """Return the signatures of the answers with calls that followed the script of a prompt."""

@@ -7,7 +7,15 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, bytes_of, joined
+from scripted_model.conversation import (
+    CallMade,
+    Conversation,
+    Result,
+    Thought,
+    Tool,
+    bytes_of,
+    joined,
+)
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
@@ -57,7 +65,10 @@ def whole(answer: NamedAnswer) -> Mapping[str, Any]:
 
 def _calls(answer: NamedAnswer) -> list[Json]:
     return [
-        {"id": call.id, "function": {"index": index, "name": call.tool.name, "arguments": call.arguments}}
+        {
+            "id": call.id,
+            "function": {"index": index, "name": call.tool.name, "arguments": call.arguments},
+        }
         for index, call in enumerate(answer.calls)
     ]
 
@@ -74,7 +85,13 @@ def _line(answer: NamedAnswer, message: Mapping[str, Any]) -> Json:
 def _last(answer: NamedAnswer, message: Mapping[str, Any]) -> Json:
     counts = {"prompt_eval_count": answer.prompt_tokens, "eval_count": answer.output_tokens}
     # Calls have no reason of their own.
-    return {**_line(answer, message), "done": True, "done_reason": "stop", "total_duration": 5_000_000, **counts}
+    return {
+        **_line(answer, message),
+        "done": True,
+        "done_reason": "stop",
+        "total_duration": 5_000_000,
+        **counts,
+    }
 
 
 OLLAMA = Protocol(

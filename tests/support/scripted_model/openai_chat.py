@@ -8,7 +8,16 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, Turn, bytes_of, joined
+from scripted_model.conversation import (
+    CallMade,
+    Conversation,
+    Result,
+    Thought,
+    Tool,
+    Turn,
+    bytes_of,
+    joined,
+)
 from scripted_model.protocol import Protocol
 
 
@@ -69,13 +78,22 @@ def events(answer: NamedAnswer) -> Sequence[Event]:
         for pieces, piece in zip(halves, (arguments[:9], arguments[9:]), strict=True):
             pieces.append({"index": index, "function": {"arguments": piece}})
     deltas += [{"tool_calls": [fragment]} for fragment in (*starts, *halves[0], *halves[1])]
-    chunks: list[Event] = [_chunk(answer, {"index": 0, "delta": delta, "finish_reason": None}) for delta in deltas]
-    chunks.append(_chunk(answer, {"index": 0, "delta": {}, "finish_reason": _finish_reason(answer)}))
+    chunks: list[Event] = [
+        _chunk(answer, {"index": 0, "delta": delta, "finish_reason": None}) for delta in deltas
+    ]
+    chunks.append(
+        _chunk(answer, {"index": 0, "delta": {}, "finish_reason": _finish_reason(answer)})
+    )
     return [*chunks, {**_chunk(answer), "usage": _usage(answer)}, "[DONE]"]
 
 
 def _chunk(answer: NamedAnswer, *choices: Mapping[str, Any]) -> dict[str, Any]:
-    envelope = {"id": answer.id, "object": "chat.completion.chunk", "created": 1_700_000_000, "model": answer.model}
+    envelope = {
+        "id": answer.id,
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": answer.model,
+    }
     return {**envelope, "choices": choices}
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 from llms_core.testing.wire import Event
 from scripted_model.answers import NamedAnswer, NamedCall
-from scripted_model.conversation import CallMade, Conversation, Result, Thought, Tool, bytes_of, joined
+from scripted_model.conversation import (
+    CallMade,
+    Conversation,
+    Result,
+    Thought,
+    Tool,
+    bytes_of,
+    joined,
+)
 from scripted_model.protocol import Protocol
 
 Json = dict[str, Any]
@@ -83,7 +91,9 @@ def _call(item: Json) -> CallMade:
     name = item.get("name", "tool_search")
     match item:
         case {"type": "function_call", "arguments": str(arguments)}:
-            return CallMade(item["call_id"], _full(name, item.get("namespace")), json.loads(arguments))
+            return CallMade(
+                item["call_id"], _full(name, item.get("namespace")), json.loads(arguments)
+            )
         case {"type": "custom_tool_call", "input": str(text)}:
             return CallMade(item["call_id"], _full(name, item.get("namespace")), {"input": text})
     return CallMade(item["call_id"], name, item["arguments"])
@@ -99,14 +109,22 @@ def events(answer: NamedAnswer) -> Sequence[Event]:
     for index, item in enumerate(response["output"]):
         written += [{**event, "output_index": index} for event in _item_events(item)]
     written.append({"type": "response.completed", "response": response})
-    return [(event["type"], {**event, "sequence_number": number}) for number, event in enumerate(written)]
+    return [
+        (event["type"], {**event, "sequence_number": number})
+        for number, event in enumerate(written)
+    ]
 
 
 def _item_events(item: Json) -> Iterator[Json]:
-    yield {"type": "response.output_item.added", "item": {**item, "status": "in_progress", **_empty(item)}}
+    yield {
+        "type": "response.output_item.added",
+        "item": {**item, "status": "in_progress", **_empty(item)},
+    }
     match item["type"]:
         case "reasoning":
-            yield from _part_events(item, "reasoning_summary", item["summary"][0], {"summary_index": 0})
+            yield from _part_events(
+                item, "reasoning_summary", item["summary"][0], {"summary_index": 0}
+            )
         case "message":
             yield from _part_events(item, "content", item["content"][0], {"content_index": 0})
         case "function_call":
@@ -119,7 +137,11 @@ def _item_events(item: Json) -> Iterator[Json]:
 def _empty(item: Json) -> Json:
     """Return the members of an item that its events fill."""
     empty = {"content": [], "summary": [], "arguments": "", "input": ""}
-    return {member: value for member, value in empty.items() if isinstance(item.get(member), type(value))}
+    return {
+        member: value
+        for member, value in empty.items()
+        if isinstance(item.get(member), type(value))
+    }
 
 
 def _part_events(item: Json, kind: str, part: Json, index: Json) -> Iterator[Json]:
@@ -147,7 +169,12 @@ def whole(answer: NamedAnswer) -> dict[str, Any]:
         output.append({**reasoning, "encrypted_content": answer.signature})
     if answer.text:
         content = [{"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}]
-        message = {"type": "message", "id": f"msg_{answer.id}", "role": "assistant", "status": "completed"}
+        message = {
+            "type": "message",
+            "id": f"msg_{answer.id}",
+            "role": "assistant",
+            "status": "completed",
+        }
         output.append({**message, "content": content})
     output += map(_call_item, answer.calls)
     return {
@@ -184,7 +211,11 @@ def _call_item(call: NamedCall) -> Json:
         name = name.removeprefix(f"{call.tool.namespace}__")
     match call.tool.kind:
         case "tool_search":
-            search = {"type": "tool_search_call", "execution": "client", "arguments": call.arguments}
+            search = {
+                "type": "tool_search_call",
+                "execution": "client",
+                "arguments": call.arguments,
+            }
             return {**item, **search, "id": f"tsc_{call.id}"}
         case "custom":
             custom = {"type": "custom_tool_call", "name": name, "input": call.arguments["input"]}

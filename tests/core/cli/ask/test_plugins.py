@@ -55,7 +55,9 @@ def test_middleware_observers_and_lifespans(
 ) -> None:
     bad, good = upstreams(), upstreams()
     bad.default = error(500)
-    line.configure(config_of(first=provider(bad), second=provider(good)), '[plugins]\nload = ["mine.py"]\n')
+    line.configure(
+        config_of(first=provider(bad), second=provider(good)), '[plugins]\nload = ["mine.py"]\n'
+    )
     (line.home / "mine.py").write_text(PLUGIN)
     done = line.run("Hi")
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello!\n", "")
@@ -71,7 +73,9 @@ def test_middleware_observers_and_lifespans(
 
 
 def test_the_guard(asking: CommandLine, upstream: ScriptedUpstream) -> None:
-    (asking.home / "plugins.toml").write_text('[plugin.guard]\nmask = ["email"]\ndeny = ["secret"]\n')
+    (asking.home / "plugins.toml").write_text(
+        '[plugin.guard]\nmask = ["email"]\ndeny = ["secret"]\n'
+    )
     asking.run("Write to ann@example.com")
     assert upstream.requests[0].json["messages"][0]["content"] == "Write to [email]"
     done = asking.run("My key is sk-ant-api03-" + "a1B2" * 24)
@@ -88,11 +92,15 @@ def test_the_cache_answers(asking: CommandLine, upstream: ScriptedUpstream) -> N
     assert done.stdout == "One\nTwo\n"
 
 
-def test_routing_follows_plugins_toml(line: CommandLine, upstreams: Make, provider: Make, config_of: Make) -> None:
+def test_routing_follows_plugins_toml(
+    line: CommandLine, upstreams: Make, provider: Make, config_of: Make
+) -> None:
     first, second = upstreams(), upstreams()
     first.default = error(500)
     config = config_of(first=provider(first), second=provider(second, {"spare": "up-spare"}))
-    line.configure(config, '[routing]\nfallbacks = { m = ["spare"] }\n[routing.retry]\nattempts = 0\n')
+    line.configure(
+        config, '[routing]\nfallbacks = { m = ["spare"] }\n[routing.retry]\nattempts = 0\n'
+    )
     assert line.run("-m", "m", "Hi").stdout == "Hello!\n"
     assert second.requests[0].json["model"] == "up-spare"
 
@@ -111,4 +119,6 @@ def test_a_plugin_that_is_left_out_is_reported(asking: CommandLine) -> None:
     (asking.home / "plugins.toml").write_text('[plugins]\nload = ["bad.py"]\n')
     done = asking.run("Hi")
     assert done.stdout == "Hello!\n"
-    assert done.stderr.startswith("llms: plugin 'bad' of bad.py: ZeroDivisionError: division by zero")
+    assert done.stderr.startswith(
+        "llms: plugin 'bad' of bad.py: ZeroDivisionError: division by zero"
+    )

@@ -48,7 +48,9 @@ def test_a_command_is_no_prompt(asking: CommandLine, upstream: ScriptedUpstream)
     assert upstream.requests == []
 
 
-def test_a_command_of_a_plugin_is_no_prompt(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_a_command_of_a_plugin_is_no_prompt(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """llms_commands."""
     (asking.home / "mine.py").write_text(
         "from llms_core import hookimpl\n@hookimpl\ndef llms_commands(group):\n"
@@ -69,7 +71,11 @@ def test_a_command_of_a_plugin_is_no_prompt(asking: CommandLine, upstream: Scrip
     ],
 )
 def test_standard_input_follows_the_words(
-    asking: CommandLine, upstream: ScriptedUpstream, arguments: tuple[str, ...], stdin: str, prompt: str
+    asking: CommandLine,
+    upstream: ScriptedUpstream,
+    arguments: tuple[str, ...],
+    stdin: str,
+    prompt: str,
 ) -> None:
     assert asking.run(*arguments, stdin=stdin).stdout == "Hello!\n"
     assert prompt_of(upstream) == prompt
@@ -101,7 +107,9 @@ def test_without_a_prompt_there_is_help(asking: CommandLine, upstream: ScriptedU
     assert upstream.requests == []
 
 
-def test_into_a_pipe_the_answer_is_written_whole(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_into_a_pipe_the_answer_is_written_whole(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """It is requested whole, so that every failure leads to the next provider; nothing of an answer is lost."""
     upstream.script(completion("# A\n\nwith *Markdown*, \x1b[31mcodes\x1b[0m and 日本語"))
     done = asking.run("hi", PYTHONIOENCODING="ascii", LC_ALL="C")
@@ -111,7 +119,9 @@ def test_into_a_pipe_the_answer_is_written_whole(asking: CommandLine, upstream: 
     assert (asking.folder / "out.txt").read_text() == "Hello!\n"
 
 
-def test_on_a_terminal_the_answer_is_streamed(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_on_a_terminal_the_answer_is_streamed(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """What has arrived is shown while the provider still works, without the codes that would control a terminal."""
     events_so_far = events(chunk("One "), chunk("\x1b]0;owned\x07two"))
     upstream.script(Reply(events_so_far, Stall()))
@@ -192,7 +202,9 @@ def test_a_failure_has_every_providers_reason(
     first, second = upstreams(), upstreams()
     first.default = error(401, "the key is wrong")
     second.default = error(429, "too many requests")
-    line.configure(config_of(first=provider(first), second=provider(second)), "[routing.retry]\nattempts = 0\n")
+    line.configure(
+        config_of(first=provider(first), second=provider(second)), "[routing.retry]\nattempts = 0\n"
+    )
     for arguments in ((), ("--raw",), ("--schema", '{"type": "object"}')):
         done = line.run("hi", *arguments)
         assert (done.returncode, done.stdout) == (1, "")

@@ -101,10 +101,15 @@ def provider_of(version: int, upstream: ScriptedUpstream) -> dict[str, Any]:
 
 
 @pytest.fixture(params=[2, 3, 4, 5], ids=["v2", "v3", "v4", "ours"])
-def formats(request: pytest.FixtureRequest, line: CommandLine, upstream: ScriptedUpstream) -> CommandLine:
+def formats(
+    request: pytest.FixtureRequest, line: CommandLine, upstream: ScriptedUpstream
+) -> CommandLine:
     """A command line whose llms.json has each format in turn."""
     version: int = request.param
-    config: dict[str, Any] = {"defaults": TEMPLATES, "providers": {"first": provider_of(version, upstream)}}
+    config: dict[str, Any] = {
+        "defaults": TEMPLATES,
+        "providers": {"first": provider_of(version, upstream)},
+    }
     if version in (3, 4):
         config["version"] = version
     line.configure(config)
@@ -148,7 +153,10 @@ def test_every_option_in_every_format(formats: CommandLine, upstream: ScriptedUp
     }
     [message] = ask("--audio", "a.wav", "Who", "speaks?")["messages"]
     assert message["content"] == [
-        {"type": "input_audio", "input_audio": {"data": base64.b64encode(WAV).decode(), "format": "wav"}},
+        {
+            "type": "input_audio",
+            "input_audio": {"data": base64.b64encode(WAV).decode(), "format": "wav"},
+        },
         text("Who speaks?"),
     ]
     [message] = ask("--file", "a.pdf")["messages"]
@@ -156,7 +164,10 @@ def test_every_option_in_every_format(formats: CommandLine, upstream: ScriptedUp
         {"type": "file", "file": {"filename": "a.pdf", "file_data": uri("application/pdf", PDF)}},
         text("Sum this up."),
     ]
-    assert ask("--chat", "chat.json") == {"messages": [{"role": "user", "content": "Before"}], "seed": 7}
+    assert ask("--chat", "chat.json") == {
+        "messages": [{"role": "user", "content": "Before"}],
+        "seed": 7,
+    }
     assert ask("--chat", "chat.json", "After")["messages"] == [{"role": "user", "content": "After"}]
     changed = ask("Hi", "--args", "temperature=0.7&seed=3&stop=Two,Words&logprobs=true&top_p=1")
     assert changed == {
@@ -178,10 +189,19 @@ def test_without_a_template_the_first_model_is_asked(
     line: CommandLine, upstreams: Callable[[], ScriptedUpstream], provider: Callable[..., Any]
 ) -> None:
     first, second = upstreams(), upstreams()
-    line.configure({"providers": {"first": provider(first, {"a": "up-a"}), "second": provider(second, {"b": "up-b"})}})
+    line.configure(
+        {
+            "providers": {
+                "first": provider(first, {"a": "up-a"}),
+                "second": provider(second, {"b": "up-b"}),
+            }
+        }
+    )
     line.run("Hi")
     assert first.requests[0].json["model"] == "up-a"
-    line.configure({"providers": {"first": provider(first, {"text-embedding-3-small": "e", "c": "up-c"})}})
+    line.configure(
+        {"providers": {"first": provider(first, {"text-embedding-3-small": "e", "c": "up-c"})}}
+    )
     line.run("Hi")
     assert first.requests[-1].json["model"] == "up-c"
     line.configure({"providers": {}})
@@ -193,10 +213,14 @@ def test_without_a_template_the_first_model_is_asked(
     )
 
 
-def test_without_a_file_the_first_model_of_a_provider_with_a_key(line: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_without_a_file_the_first_model_of_a_provider_with_a_key(
+    line: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """The default model of a packaged llms.json is nobody's choice, and this user's provider does not have it."""
     packaged = {
-        "defaults": {"text": {"model": "theirs", "messages": [{"role": "user", "content": ""}], "seed": 7}},
+        "defaults": {
+            "text": {"model": "theirs", "messages": [{"role": "user", "content": ""}], "seed": 7}
+        },
         "providers": {
             "other": {
                 "type": "openai-compatible",
@@ -204,17 +228,28 @@ def test_without_a_file_the_first_model_of_a_provider_with_a_key(line: CommandLi
                 "api_key": "$NO_KEY",
                 "models": ["a"],
             },
-            "mine": {"type": "openai-compatible", "base_url": upstream.base_url, "api_key": "$MY_KEY", "models": ["b"]},
+            "mine": {
+                "type": "openai-compatible",
+                "base_url": upstream.base_url,
+                "api_key": "$MY_KEY",
+                "models": ["b"],
+            },
         },
     }
     (line.home / "packaged.py").write_text(
         "from llms_core import hookimpl\n@hookimpl\ndef llms_default_config():\n"
         f"    return {json.dumps(packaged).encode()!r}\n"
     )
-    (line.home / "plugins.toml").write_text('[plugins]\nallow = ["llms-core"]\nload = ["packaged.py"]\n')
+    (line.home / "plugins.toml").write_text(
+        '[plugins]\nallow = ["llms-core"]\nload = ["packaged.py"]\n'
+    )
     done = line.run("Hi", MY_KEY="sk-marked-1")
     assert (done.returncode, done.stdout) == (0, "Hello!\n"), done.stderr
-    assert upstream.requests[-1].json == {"model": "b", "messages": [{"role": "user", "content": "Hi"}], "seed": 7}
+    assert upstream.requests[-1].json == {
+        "model": "b",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "seed": 7,
+    }
     assert line.run("-m", "theirs", "Hi", MY_KEY="sk-marked-1").returncode == 1
 
 
@@ -229,7 +264,9 @@ def test_models_are_discovered_if_the_file_does_not_have_them(
     assert [seen.path for seen in upstream.requests[1:]] == ["/v1/models", "/v1/chat/completions"]
 
 
-def test_media_of_several_kinds_and_sources(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_media_of_several_kinds_and_sources(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """Options may be repeated. URLs are fetched, also from this machine: the user has named them."""
     upstream.routes["/picture"] = Reply(Status(200, {"content-type": "image/jpeg"}), Body(JPEG))
     (asking.folder / "a.png").write_bytes(PNG)
@@ -238,7 +275,10 @@ def test_media_of_several_kinds_and_sources(asking: CommandLine, upstream: Scrip
     asking.run("Compare them", *arguments, "--file", "data:text/plain,some%20text")
     [message] = upstream.requests[-1].json["messages"]
     assert message["content"] == [
-        {"type": "file", "file": {"filename": "file", "file_data": uri("text/plain", b"some text")}},
+        {
+            "type": "file",
+            "file": {"filename": "file", "file_data": uri("text/plain", b"some text")},
+        },
         image(uri("image/png", PNG)),
         image(uri("image/jpeg", JPEG)),
         image(sources[2]),
@@ -255,17 +295,26 @@ def test_a_picture_on_standard_input(asking: CommandLine, upstream: ScriptedUpst
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--image", "gone.png"), "--image gone.png: No such file or directory (a path, a URL, a data URI, or -"),
+        (
+            ("--image", "gone.png"),
+            "--image gone.png: No such file or directory (a path, a URL, a data URI, or -",
+        ),
         (("--image", "empty.png"), "--image empty.png: the file is empty"),
         (("--image", "text.txt"), "--image text.txt: this is no image, but text/plain"),
         (("--audio", "data:audio/wav;base64,!"), "--audio: the data URI is invalid"),
         (("--chat", "gone.json"), "gone.json: cannot be read: No such file or directory"),
         (("--chat", "text.txt"), "text.txt: not a chat request in JSON: "),
         (("--chat", "odd.json"), "odd.json: `messages` has to be a list of messages"),
-        (("--args", "temperature"), "Invalid value for --args: 'temperature': expected name=value&name=value"),
+        (
+            ("--args", "temperature"),
+            "Invalid value for --args: 'temperature': expected name=value&name=value",
+        ),
         (("-o", "temperature"), "Invalid value for -o: 'temperature': expected name=value"),
         (("--no-such-option",), "No such option"),
-        (("--chat", "odd.json", "-c"), "--chat begins a conversation: it cannot be combined with -c"),
+        (
+            ("--chat", "odd.json", "-c"),
+            "--chat begins a conversation: it cannot be combined with -c",
+        ),
     ],
 )
 def test_usage_errors_send_nothing(
@@ -284,10 +333,14 @@ def test_a_url_that_cannot_be_fetched(asking: CommandLine, upstream: ScriptedUps
     upstream.routes["/gone"] = text_body("no", 404)
     done = asking.run("Hi", "--image", f"{upstream.origin}/gone")
     assert done.returncode == 1
-    assert done.stderr == ("llms: The file named by '--image' was not fetched: its server answered with status 404\n")
+    assert done.stderr == (
+        "llms: The file named by '--image' was not fetched: its server answered with status 404\n"
+    )
 
 
-def test_invalid_parameters_name_the_member(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_invalid_parameters_name_the_member(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     done = asking.run("Hi", "-o", "temperature=9")
     assert done.returncode == 2
     assert done.stderr == "llms: Invalid value for 'temperature': Expected `float` <= 2.0\n"
@@ -296,7 +349,14 @@ def test_invalid_parameters_name_the_member(asking: CommandLine, upstream: Scrip
 
 def test_parameters_as_json_or_text(asking: CommandLine, upstream: ScriptedUpstream) -> None:
     """`-o` takes precedence over `--args`, and both over the template; how the answer is sent is not theirs."""
-    options = ("seed=1", 'stop=["a", "b"]', "user=me", 'metadata={"a": "1"}', "prompt_cache_key=a=b", "stream=true")
+    options = (
+        "seed=1",
+        'stop=["a", "b"]',
+        "user=me",
+        'metadata={"a": "1"}',
+        "prompt_cache_key=a=b",
+        "stream=true",
+    )
     arguments = [part for option in options for part in ("-o", option)]
     asking.run("Hi", "--args", "seed=2&top_p=.5&user=nan&stream=true", *arguments)
     request = sent(upstream)
@@ -343,7 +403,10 @@ def test_the_prompt_and_media_replace_the_last_ones_of_a_chat_request(
     assert request == {
         "messages": [
             {"role": "system", "content": "Be brief"},
-            {"role": "user", "content": [text("Look:"), image(uri("image/jpeg", JPEG)), text("Who?")]},
+            {
+                "role": "user",
+                "content": [text("Look:"), image(uri("image/jpeg", JPEG)), text("Who?")],
+            },
         ],
         "temperature": 0,
     }
@@ -363,9 +426,13 @@ def test_templates_of_a_file_read_nothing_from_disk(
     assert upstream.requests == []
 
 
-def test_a_request_that_is_too_large(line: CommandLine, upstream: ScriptedUpstream, provider: Any) -> None:
+def test_a_request_that_is_too_large(
+    line: CommandLine, upstream: ScriptedUpstream, provider: Any
+) -> None:
     """SR-029 applies here as well."""
-    line.configure({"limits": {"client_max_size": 1000}, "providers": {"first": provider(upstream)}})
+    line.configure(
+        {"limits": {"client_max_size": 1000}, "providers": {"first": provider(upstream)}}
+    )
     done = line.run("x" * 1000)
     assert done.returncode == 2
     assert "at most 1000 are sent (limits.client_max_size" in done.stderr
@@ -385,4 +452,6 @@ def test_the_log_shows_the_request_without_long_data(asking: CommandLine, tmp_pa
         assert len(request) < 1000
         assert "sk-marked" not in done.stderr
     assert asking.run("Hi", VERBOSE="0").stderr == ""
-    assert asking.run("Hi", "--logprefix", "AI: ", "-m", "x").stderr.startswith("AI: llms: Model 'x' not found")
+    assert asking.run("Hi", "--logprefix", "AI: ", "-m", "x").stderr.startswith(
+        "AI: llms: Model 'x' not found"
+    )

@@ -68,17 +68,22 @@ def test_the_model_is_told_once_what_is_wrong(
     assert (question["content"], answer["content"]) == ("Who?", wrong)
     assert reason in correction["content"]
     # The log has the conversation as if the model had been right at once.
-    [turn] = json.loads(asking.run("log", "--json", json.loads(asking.run("log", "--json").stdout)[0]["id"]).stdout)[
-        "turns"
-    ]
+    [turn] = json.loads(
+        asking.run("log", "--json", json.loads(asking.run("log", "--json").stdout)[0]["id"]).stdout
+    )["turns"]
     assert (turn["prompt"], turn["reply"]) == ("Who?", ANN)
 
 
-def test_an_answer_that_never_fits(asking: CommandLine, upstream: ScriptedUpstream, schema: str) -> None:
+def test_an_answer_that_never_fits(
+    asking: CommandLine, upstream: ScriptedUpstream, schema: str
+) -> None:
     upstream.default = completion('{"name": 1}')
     done = asking.run("Who?", "--schema", schema)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "llms: the answer does not fit the schema, twice: ['name']: 1 is not of type 'string'\n"
+    assert (
+        done.stderr
+        == "llms: the answer does not fit the schema, twice: ['name']: 1 is not of type 'string'\n"
+    )
     assert len(upstream.requests) == 2
 
 
@@ -87,7 +92,10 @@ def test_an_answer_that_never_fits(asking: CommandLine, upstream: ScriptedUpstre
     [
         ("{", "not valid JSON"),
         ("[]", "a schema has to be a JSON object"),
-        ('{"type": "text"}', "not a valid JSON schema: 'text' is not valid under any of the given schemas"),
+        (
+            '{"type": "text"}',
+            "not a valid JSON schema: 'text' is not valid under any of the given schemas",
+        ),
     ],
 )
 def test_an_invalid_schema_sends_nothing(
@@ -100,7 +108,9 @@ def test_an_invalid_schema_sends_nothing(
     assert upstream.requests == []
 
 
-def test_nothing_that_a_schema_refers_to_is_fetched(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_nothing_that_a_schema_refers_to_is_fetched(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     upstream.default = completion("{}")
     done = asking.run("Who?", "--schema", json.dumps({"$ref": f"{upstream.origin}/schema"}))
     assert done.returncode == 2

@@ -65,7 +65,13 @@ def test_markdown_is_rendered(asking: CommandLine, upstream: ScriptedUpstream) -
     upstream.script(events(*streamed(*pieces(ANSWER))))
     output = shown(asking, "Hi")
     lines = visible(output)
-    for expected in ("Some text and a link (https://x.example/page).", " def f(x):", " 1  2", " • one", "The end."):
+    for expected in (
+        "Some text and a link (https://x.example/page).",
+        " def f(x):",
+        " 1  2",
+        " • one",
+        "The end.",
+    ):
         assert expected in lines
     assert "```" not in output
     assert "|---|" not in output
@@ -95,7 +101,9 @@ def test_the_text_as_it_is(
     assert "\x1b" not in output
 
 
-def test_without_rich_the_text_is_printed_as_it_is(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_without_rich_the_text_is_printed_as_it_is(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """It is in the extra `cli`."""
     (asking.home / "sitecustomize.py").write_text(
         "import importlib.util as u\nfind = u.find_spec\n"
@@ -106,7 +114,9 @@ def test_without_rich_the_text_is_printed_as_it_is(asking: CommandLine, upstream
     assert ANSWER.replace("\n", "\r\n") in output
 
 
-def test_a_finished_block_is_never_drawn_again(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_a_finished_block_is_never_drawn_again(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """Even if the answer is longer than the screen: what has scrolled off it stays as it is."""
     paragraphs = [f"Paragraph {number} of the answer." for number in range(3 * LINES)]
     upstream.script(events(*streamed(*(f"{each}\n\n" for each in paragraphs))))
@@ -117,9 +127,15 @@ def test_a_finished_block_is_never_drawn_again(asking: CommandLine, upstream: Sc
     assert min(counts) >= 1
 
 
-def test_the_last_block_is_drawn_while_it_grows(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_the_last_block_is_drawn_while_it_grows(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     go = threading.Event()
-    upstream.script(Reply(events(chunk("The beginning")), Wait(go), *events(*streamed(" and the end.")).parts[1:]))
+    upstream.script(
+        Reply(
+            events(chunk("The beginning")), Wait(go), *events(*streamed(" and the end.")).parts[1:]
+        )
+    )
     terminal = asking.terminal("Hi")
     terminal.expect_exact("The beginning")
     go.set()
@@ -129,7 +145,9 @@ def test_the_last_block_is_drawn_while_it_grows(asking: CommandLine, upstream: S
     assert terminal.exitstatus == 0
 
 
-def test_nothing_of_an_answer_controls_the_terminal(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_nothing_of_an_answer_controls_the_terminal(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """Neither as text nor in Markdown."""
     hostile = "\x1b]0;title\x07 \x1b[2J `\x1b[8m` \u009b31m"
     for arguments in ((), ("--no-markdown",)):
@@ -146,7 +164,9 @@ def test_json_is_not_rendered(asking: CommandLine, upstream: ScriptedUpstream) -
     assert '{"a": "**x**"}\r\n' in shown(asking, "Hi", "--schema", '{"type": "object"}')
 
 
-def test_long_lines_are_wrapped_by_the_terminal(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_long_lines_are_wrapped_by_the_terminal(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """Text as it is has no line breaks that the model did not write."""
     upstream.script(events(*streamed("x" * 2 * COLUMNS)))
     assert "x" * 2 * COLUMNS in shown(asking, "Hi", "--no-markdown")

@@ -44,7 +44,9 @@ def test_words_that_leave(asking: CommandLine, upstream: ScriptedUpstream, word:
     assert len(upstream.requests) == 1
 
 
-def test_ctrl_c_cancels_the_answer_and_not_the_chat(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_ctrl_c_cancels_the_answer_and_not_the_chat(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     """The provider's work ends at once; what had arrived belongs to the conversation."""
     upstream.script(Reply(events(chunk("Once upon")), Stall()), completion("Sure."))
     chat = asking.terminal("chat", "--no-markdown")
@@ -163,6 +165,8 @@ def test_prompts_are_remembered_for_the_next_chat(asking: CommandLine) -> None:
     chat.close()
 
 
-def test_one_connection_serves_the_whole_chat(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_one_connection_serves_the_whole_chat(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     asking.run("chat", stdin="One\nTwo\nThree\n")
     assert {seen.connection for seen in upstream.requests} == {1}

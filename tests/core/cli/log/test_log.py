@@ -23,11 +23,17 @@ def listed(line: CommandLine, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_prompt_and_its_answer_are_logged(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_a_prompt_and_its_answer_are_logged(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     upstream.script(completion("Because of *scattering*."))
     asking.run("Why is the\nsky blue?", "-s", "Be brief", "-o", "seed=1")
     [conversation] = listed(asking)
-    assert (conversation["title"], conversation["turns"], conversation["model"]) == ("Why is the", 1, "m")
+    assert (conversation["title"], conversation["turns"], conversation["model"]) == (
+        "Why is the",
+        1,
+        "m",
+    )
     shown = json.loads(asking.run("log", "--json", conversation["id"]).stdout)
     [turn] = shown["turns"]
     assert shown["id"] == conversation["id"]
@@ -49,7 +55,10 @@ def test_a_prompt_and_its_answer_are_logged(asking: CommandLine, upstream: Scrip
         "cost": 0.000015,
     }
     text = asking.run("log", conversation["id"][:6]).stdout
-    assert "\n\nSystem: Be brief\n\nWhy is the\nsky blue?\n\n## first: up-m, 9 tokens in, 3 out, $0.000015, " in text
+    assert (
+        "\n\nSystem: Be brief\n\nWhy is the\nsky blue?\n\n## first: up-m, 9 tokens in, 3 out, $0.000015, "
+        in text
+    )
     assert text.endswith("\n\nBecause of *scattering*.\n\n")
     assert asking.run("log").stdout.split()[0] == conversation["id"][:8]
 
@@ -79,14 +88,22 @@ def test_what_is_not_logged(asking: CommandLine, upstream: ScriptedUpstream) -> 
     assert len(listed(asking)) == 1
 
 
-def test_a_conversation_is_continued_without_being_logged(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_a_conversation_is_continued_without_being_logged(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     asking.run("One")
     asking.run("-c", "-n", "Two")
-    assert [message["content"] for message in upstream.requests[-1].json["messages"]] == ["One", "Hello!", "Two"]
+    assert [message["content"] for message in upstream.requests[-1].json["messages"]] == [
+        "One",
+        "Hello!",
+        "Two",
+    ]
     assert listed(asking)[0]["turns"] == 1
 
 
-def test_conversations_are_found_by_their_text(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_conversations_are_found_by_their_text(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     upstream.script(completion("100 % sure"), completion("never"))
     asking.run("Is it?")
     asking.run("Is_it not?")
@@ -97,7 +114,9 @@ def test_conversations_are_found_by_their_text(asking: CommandLine, upstream: Sc
     assert [each["title"] for each in listed(asking, "-q", "s_i")] == ["Is_it not?"]
 
 
-def test_pictures_are_kept_for_the_conversation(asking: CommandLine, upstream: ScriptedUpstream) -> None:
+def test_pictures_are_kept_for_the_conversation(
+    asking: CommandLine, upstream: ScriptedUpstream
+) -> None:
     data = "data:image/png;base64,iVBORw0KGgoAAAAA"
     asking.run("What is it?", "--image", data)
     asking.run("-c", "Sure?")
@@ -123,13 +142,19 @@ def test_an_unknown_id(asking: CommandLine) -> None:
     for unknown in ("abcxyz", ""):
         done = asking.run("log", unknown)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"llms: no conversation and no request '{unknown}' (`llms log` lists conversations)\n"
+        assert (
+            done.stderr
+            == f"llms: no conversation and no request '{unknown}' (`llms log` lists conversations)\n"
+        )
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"no database" * 100, "the log cannot be used: file is not a database"), (None, "")]
+    ("content", "reason"),
+    [(b"no database" * 100, "the log cannot be used: file is not a database"), (None, "")],
 )
-def test_a_log_that_cannot_be_used_costs_no_answer(asking: CommandLine, content: bytes | None, reason: str) -> None:
+def test_a_log_that_cannot_be_used_costs_no_answer(
+    asking: CommandLine, content: bytes | None, reason: str
+) -> None:
     path = asking.home / "conversations.sqlite3"
     if content is None:
         path.mkdir()
@@ -144,10 +169,14 @@ def test_a_log_that_cannot_be_used_costs_no_answer(asking: CommandLine, content:
 
 def turn(id: str, size: int = 0, created: float = 1.0) -> Turn:
     message = {"role": "user", "content": "x" * size}
-    return Turn(id=id, created=created, model="m", messages=[message], answer={}, prompt="p", reply="r")
+    return Turn(
+        id=id, created=created, model="m", messages=[message], answer={}, prompt="p", reply="r"
+    )
 
 
-def test_the_oldest_conversations_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_conversations_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A limit on all of them together."""
     monkeypatch.setattr(store, "MAX_BYTES", 10_000)
     log = Log(tmp_path / "log.sqlite3")
@@ -163,7 +192,13 @@ def test_the_beginning_of_an_id(tmp_path: Path) -> None:
     log.add("abc1", turn("abc1"))
     log.add("abc1", turn("def2", created=2.0))
     log.add("abd3", turn("abd3"))
-    assert [log.find(each) for each in ("abc", "DEF", "abd3", "x", "%")] == ["abc1", "abc1", "abd3", None, None]
+    assert [log.find(each) for each in ("abc", "DEF", "abd3", "x", "%")] == [
+        "abc1",
+        "abc1",
+        "abd3",
+        None,
+        None,
+    ]
     with pytest.raises(Failure, match="several conversations begin with 'ab'"):
         log.find("ab")
     assert [each.id for each in log.turns("abc1")] == ["abc1", "def2"]

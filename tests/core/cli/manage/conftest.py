@@ -33,7 +33,9 @@ class Start(Protocol):
 class Terminal(Protocol):
     """The fixture `terminal`."""
 
-    def __call__(self, *arguments: str, env: Mapping[str, str] = ..., answers: Mapping[str, str] = ...) -> str: ...
+    def __call__(
+        self, *arguments: str, env: Mapping[str, str] = ..., answers: Mapping[str, str] = ...
+    ) -> str: ...
 
 
 class Run(Protocol):
@@ -95,7 +97,13 @@ def start(home: Path, environment: Mapping[str, str], command: Sequence[str]) ->
     def popen(*arguments: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [*command, *arguments], cwd=home, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+            [*command, *arguments],
+            cwd=home,
+            env=environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
         )
 
     return popen
@@ -106,7 +114,11 @@ def terminal(home: Path, environment: Mapping[str, str], command: Sequence[str])
     """Runs a command on a terminal, answers its questions, and returns everything that the terminal shows."""
     pty = pytest.importorskip("pty", reason="Windows has no such terminals")
 
-    def run(*arguments: str, env: Mapping[str, str] | None = None, answers: Mapping[str, str] | None = None) -> str:
+    def run(
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        answers: Mapping[str, str] | None = None,
+    ) -> str:
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
             [*command, *arguments],

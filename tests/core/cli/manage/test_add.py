@@ -22,10 +22,14 @@ def providers(file: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_server_is_added_and_tested_without_a_question(llms: Run, file: Path, upstream: ScriptedUpstream) -> None:
+def test_a_server_is_added_and_tested_without_a_question(
+    llms: Run, file: Path, upstream: ScriptedUpstream
+) -> None:
     """It is asked for its models, and the first one of them for an answer."""
     file.write_text('{"providers": {}}')
-    result = llms("add", "openai-compatible", "--base-url", upstream.base_url, "--name", "gpu", "--yes")
+    result = llms(
+        "add", "openai-compatible", "--base-url", upstream.base_url, "--name", "gpu", "--yes"
+    )
     assert result.returncode == 0, result.stderr
     assert "ok      gpu/m " in result.stdout
     assert providers(file)["gpu"] == {
@@ -34,10 +38,14 @@ def test_a_server_is_added_and_tested_without_a_question(llms: Run, file: Path, 
     assert llms("-m", "m", "Hello").stdout == "Hello!\n"
 
 
-def test_everything_else_in_the_file_stays(llms: Run, file: Path, upstream: ScriptedUpstream) -> None:
+def test_everything_else_in_the_file_stays(
+    llms: Run, file: Path, upstream: ScriptedUpstream
+) -> None:
     file.write_text(COMMENTED)
     assert llms("add", "--base-url", upstream.base_url, "--model", "m", "--yes").returncode == 0
-    block = json.dumps({"127.0.0.1": {"enabled": True, "type": "openai-compatible", "base_url": upstream.base_url}})
+    block = json.dumps(
+        {"127.0.0.1": {"enabled": True, "type": "openai-compatible", "base_url": upstream.base_url}}
+    )
     start, end = COMMENTED.split(" // off\n")
     written = file.read_text()
     assert written.startswith(f'{start}, // off\n    "127.0.0.1": {{')
@@ -50,11 +58,24 @@ def test_the_key_is_a_reference_to_its_variable(
     llms: Run, file: Path, upstream: ScriptedUpstream, key: str | None
 ) -> None:
     file.write_text('{"providers": {}}')
-    arguments = ["--base-url", upstream.base_url, "--name", "gpu", "--key-env", "GPU_KEY", "--model", "m", "--yes"]
+    arguments = [
+        "--base-url",
+        upstream.base_url,
+        "--name",
+        "gpu",
+        "--key-env",
+        "GPU_KEY",
+        "--model",
+        "m",
+        "--yes",
+    ]
     result = llms("add", *arguments, env={} if key is None else {"GPU_KEY": key})
     if key is None:
         assert (result.returncode, providers(file)) == (1, {})
-        assert result.stderr == "llms: nothing was written, because gpu cannot be used: no key: set GPU_KEY\n"
+        assert (
+            result.stderr
+            == "llms: nothing was written, because gpu cannot be used: no key: set GPU_KEY\n"
+        )
         return
     assert result.returncode == 0, result.stderr
     assert providers(file)["gpu"]["api_key"] == "$GPU_KEY"
@@ -62,7 +83,9 @@ def test_the_key_is_a_reference_to_its_variable(
     assert key not in result.stdout + result.stderr + file.read_text()
 
 
-def test_a_known_provider_is_added_with_its_usual_variable(llms: Run, file: Path, upstream: ScriptedUpstream) -> None:
+def test_a_known_provider_is_added_with_its_usual_variable(
+    llms: Run, file: Path, upstream: ScriptedUpstream
+) -> None:
     file.write_text('{"providers": {}}')
     result = llms(
         "add", "deepseek", "--base-url", upstream.base_url, "--model", "a", "--model", "b", "--yes",
@@ -79,18 +102,37 @@ def test_a_known_provider_is_added_with_its_usual_variable(llms: Run, file: Path
     }
 
 
-def test_a_block_that_is_there_is_completed(llms: Run, file: Path, upstream: ScriptedUpstream) -> None:
-    block = {"enabled": False, "type": "openai-compatible", "base_url": upstream.base_url, "api_key": "$OLD", "x": 1}
+def test_a_block_that_is_there_is_completed(
+    llms: Run, file: Path, upstream: ScriptedUpstream
+) -> None:
+    block = {
+        "enabled": False,
+        "type": "openai-compatible",
+        "base_url": upstream.base_url,
+        "api_key": "$OLD",
+        "x": 1,
+    }
     file.write_text(json.dumps({"providers": {"gpu": {**block, "models": ["m"]}}}))
     result = llms(
-        "add", "gpu", "--key-env", "NEW", "--set", "temperature=0.5", "--set", "path=/chat", "--yes", env={"NEW": "k"}
+        "add",
+        "gpu",
+        "--key-env",
+        "NEW",
+        "--set",
+        "temperature=0.5",
+        "--set",
+        "path=/chat",
+        "--yes",
+        env={"NEW": "k"},
     )
     assert result.returncode == 0, result.stderr
     changed = {"enabled": True, "api_key": "$NEW", "temperature": 0.5, "path": "/chat"}
     assert providers(file)["gpu"] == {**block, "models": ["m"], **changed}
 
 
-def test_nothing_is_written_if_the_test_fails(llms: Run, file: Path, upstream: ScriptedUpstream) -> None:
+def test_nothing_is_written_if_the_test_fails(
+    llms: Run, file: Path, upstream: ScriptedUpstream
+) -> None:
     upstream.default = error(401, "no such key")
     file.write_text('{"providers": {}}')
     arguments = ["add", "--base-url", upstream.base_url, "--name", "gpu", "--model", "m", "--yes"]
@@ -103,7 +145,9 @@ def test_nothing_is_written_if_the_test_fails(llms: Run, file: Path, upstream: S
     assert providers(file)["gpu"]["models"] == ["m"]
 
 
-def test_a_server_that_does_not_list_its_models_needs_one(llms: Run, file: Path, upstream: ScriptedUpstream) -> None:
+def test_a_server_that_does_not_list_its_models_needs_one(
+    llms: Run, file: Path, upstream: ScriptedUpstream
+) -> None:
     upstream.routes["/models"] = json_body({"error": {"message": "nothing here"}}, 404)
     file.write_text('{"providers": {}}')
     result = llms("add", "--base-url", upstream.base_url, "--name", "gpu", "--yes")
@@ -120,11 +164,17 @@ def test_a_server_that_does_not_list_its_models_needs_one(llms: Run, file: Path,
         (["add"], 2, "PROVIDER is missing, and there is nobody to ask"),
         (["add", "openai-compatible"], 2, "--base-url is missing, and there is nobody to ask"),
         (["add", "groq", "--set", "x"], 2, "--set x: not of the form NAME=VALUE"),
-        (["add", "groq", "--key-env", "a-b"], 2, "'a-b' cannot be the name of an environment variable"),
+        (
+            ["add", "groq", "--key-env", "a-b"],
+            2,
+            "'a-b' cannot be the name of an environment variable",
+        ),
         (["add", "--base-url", "ftp://x", "--name", "x", "--yes"], 2, "not an http(s) URL"),
     ],
 )
-def test_a_wrong_argument_is_an_error(llms: Run, file: Path, arguments: list[str], status: int, message: str) -> None:
+def test_a_wrong_argument_is_an_error(
+    llms: Run, file: Path, arguments: list[str], status: int, message: str
+) -> None:
     file.write_text('{"providers": {}}')
     result = llms(*arguments)
     assert result.returncode == status
@@ -161,7 +211,16 @@ def test_a_key_is_kept_in_the_users_own_file_if_that_is_wanted(
     kept = file.with_name(".env")
     kept.write_text("# mine\nOTHER=1\nGPU_KEY='old'\n")
     kept.chmod(0o600)
-    arguments = ["add", "--base-url", upstream.base_url, "--name", "gpu", "--key-env", "NEW_KEY", "--store-key"]
+    arguments = [
+        "add",
+        "--base-url",
+        upstream.base_url,
+        "--name",
+        "gpu",
+        "--key-env",
+        "NEW_KEY",
+        "--store-key",
+    ]
     shown = terminal(*arguments, answers={"(NEW_KEY is not set): ": KEY})
     assert KEY not in shown
     assert kept.read_text() == f"# mine\nOTHER=1\nGPU_KEY='old'\nNEW_KEY='{KEY}'\n"

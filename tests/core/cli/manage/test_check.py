@@ -34,13 +34,21 @@ def write(file: Path) -> Write:
     return write_file
 
 
-@pytest.mark.parametrize("arguments", [["check", "mine"], ["--check", "mine"], ["check", "mine", "all"]])
+@pytest.mark.parametrize(
+    "arguments", [["check", "mine"], ["--check", "mine"], ["check", "mine", "all"]]
+)
 def test_all_models_of_a_provider_are_checked(
     llms: Run, write: Write, upstream: ScriptedUpstream, provider: Block, arguments: list[str]
 ) -> None:
     """With time and cost; models that do not chat are left out."""
     write(
-        {"mine": provider(upstream, {"a": "up-a", "b": "up-b", "text-embedding-3-small": "e"}, default_pricing=PRICE)}
+        {
+            "mine": provider(
+                upstream,
+                {"a": "up-a", "b": "up-b", "text-embedding-3-small": "e"},
+                default_pricing=PRICE,
+            )
+        }
     )
     result = llms(*arguments)
     assert (result.returncode, result.stderr) == (0, "")
@@ -60,11 +68,17 @@ def test_named_models_are_checked_and_nothing_else_is_tried(
     failing = upstreams()
     other = upstreams()
     failing.default = error(503, "out of order")
-    write({"other": provider(other), "mine": provider(failing, {"m": "up-m", "n": "up-n"}, retries=3)})
-    (home / ".llms/plugins.toml").write_text('[routing.fallbacks]\nm = ["n"]\n[plugin.cache]\nmax_age = 60\n')
+    write(
+        {"other": provider(other), "mine": provider(failing, {"m": "up-m", "n": "up-n"}, retries=3)}
+    )
+    (home / ".llms/plugins.toml").write_text(
+        '[routing.fallbacks]\nm = ["n"]\n[plugin.cache]\nmax_age = 60\n'
+    )
     result = llms("check", "mine", "m")
     assert result.returncode == 1
-    assert re.fullmatch(r"failed  mine/m +\d+ ms  503 out of order\n0 of 1 answered\n", result.stdout)
+    assert re.fullmatch(
+        r"failed  mine/m +\d+ ms  503 out of order\n0 of 1 answered\n", result.stdout
+    )
     assert [request.json["model"] for request in failing.requests] == ["up-m"]
     assert other.requests == []
 
@@ -91,11 +105,16 @@ def test_all_also_means_the_models_that_the_provider_lists(
 ) -> None:
     write({"mine": provider(upstream, {"a": "up-a"}, all_models=True)})
     assert re.findall(r"ok +(\S+)", llms("check", "mine").stdout) == ["mine/a"]
-    assert sorted(re.findall(r"ok +(\S+)", llms("check", "mine", "all").stdout)) == ["mine/a", "mine/m"]
+    assert sorted(re.findall(r"ok +(\S+)", llms("check", "mine", "all").stdout)) == [
+        "mine/a",
+        "mine/m",
+    ]
     assert re.findall(r"ok +(\S+)", llms("check", "mine", "m").stdout) == ["mine/m"]
 
 
-def test_the_result_as_json(llms: Run, write: Write, upstream: ScriptedUpstream, provider: Block) -> None:
+def test_the_result_as_json(
+    llms: Run, write: Write, upstream: ScriptedUpstream, provider: Block
+) -> None:
     """The cost is null where the price is not known."""
     priced = provider(upstream, {"m": "up-m"}, pricing={"up-m": PRICE})
     write({"mine": {**priced, "models": {"m": "up-m", "n": "up-n"}}})
@@ -118,7 +137,12 @@ def test_the_result_as_json(llms: Run, write: Write, upstream: ScriptedUpstream,
     ],
 )
 def test_a_failure_has_the_providers_own_words_and_no_key(
-    llms: Run, write: Write, upstream: ScriptedUpstream, provider: Block, reply: Reply | None, problem: dict[str, Any]
+    llms: Run,
+    write: Write,
+    upstream: ScriptedUpstream,
+    provider: Block,
+    reply: Reply | None,
+    problem: dict[str, Any],
 ) -> None:
     block = provider(upstream)
     upstream.default = reply or error(401, f"Incorrect API key provided: {block['api_key']}")
@@ -140,7 +164,12 @@ def test_the_request_is_the_template_of_the_provider_or_of_the_file(
     """K-09, K-18. A template of llms.py 3 has no messages."""
     own = {"messages": [{"role": "user", "content": "2+2="}], "max_tokens": 5, "stream": True}
     block = {**provider(upstream), **({"check": own} if place == "provider" else {})}
-    write({"mine": block}, **({"defaults": {"check": {"messages": [], "max_tokens": 7}}} if place != "nowhere" else {}))
+    write(
+        {"mine": block},
+        **(
+            {"defaults": {"check": {"messages": [], "max_tokens": 7}}} if place != "nowhere" else {}
+        ),
+    )
     assert llms("check", "mine").returncode == 0
     expected = {
         "provider": ("2+2=", {"max_tokens": 5}),
@@ -150,18 +179,31 @@ def test_the_request_is_the_template_of_the_provider_or_of_the_file(
     [request] = upstream.requests
     assert request.json["messages"][-1]["content"] == expected[0]
     assert not request.json.get("stream")
-    assert {name: value for name, value in request.json.items() if name.startswith("max_")} == expected[1]
+    assert {
+        name: value for name, value in request.json.items() if name.startswith("max_")
+    } == expected[1]
 
 
 def test_a_provider_that_cannot_be_used_is_a_failure_with_its_reason(
     llms: Run, write: Write, upstream: ScriptedUpstream, provider: Block
 ) -> None:
-    write({"mine": provider(upstream, api_key="$NO_SUCH_KEY"), "off": provider(upstream, enabled=False)})
+    write(
+        {
+            "mine": provider(upstream, api_key="$NO_SUCH_KEY"),
+            "off": provider(upstream, enabled=False),
+        }
+    )
     result = llms("check", "mine")
-    assert (result.returncode, result.stdout) == (1, "failed  mine  no key: set NO_SUCH_KEY\n0 of 1 answered\n")
+    assert (result.returncode, result.stdout) == (
+        1,
+        "failed  mine  no key: set NO_SUCH_KEY\n0 of 1 answered\n",
+    )
     assert "failed  off  disabled in llms.json\n" in llms("check", "off").stdout
     nothing = llms("check")
-    assert (nothing.returncode, nothing.stderr) == (1, "llms: no provider is enabled; `llms ls` lists the reasons\n")
+    assert (nothing.returncode, nothing.stderr) == (
+        1,
+        "llms: no provider is enabled; `llms ls` lists the reasons\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,7 +214,12 @@ def test_a_provider_that_cannot_be_used_is_a_failure_with_its_reason(
     ],
 )
 def test_an_unknown_name_is_an_error(
-    llms: Run, write: Write, upstream: ScriptedUpstream, provider: Block, arguments: list[str], message: str
+    llms: Run,
+    write: Write,
+    upstream: ScriptedUpstream,
+    provider: Block,
+    arguments: list[str],
+    message: str,
 ) -> None:
     write({"mine": provider(upstream)})
     result = llms(*arguments)
@@ -207,7 +254,9 @@ def test_checks_run_at_the_same_time_and_not_more_than_wanted(
     assert len(upstream.requests) == 6
 
 
-def test_ctrl_c_cancels_the_requests(start: Start, write: Write, upstream: ScriptedUpstream, provider: Block) -> None:
+def test_ctrl_c_cancels_the_requests(
+    start: Start, write: Write, upstream: ScriptedUpstream, provider: Block
+) -> None:
     upstream.default = Reply(Stall())
     write({"mine": provider(upstream, {"a": "a", "b": "b"})})
     with start("check", "mine") as process:

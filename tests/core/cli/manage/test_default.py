@@ -20,13 +20,17 @@ Block = Callable[..., dict[str, Any]]
 @pytest.fixture
 def configured(file: Path, upstream: ScriptedUpstream, provider: Block) -> Path:
     """A file with the models `a` and `b`."""
-    file.write_text(json.dumps({"providers": {"mine": provider(upstream, {"a": "a", "b": "b"})}}, indent=4))
+    file.write_text(
+        json.dumps({"providers": {"mine": provider(upstream, {"a": "a", "b": "b"})}}, indent=4)
+    )
     return file
 
 
 @pytest.mark.parametrize("arguments", [["default"], ["--default"]])
 @pytest.mark.parametrize("version", ["v2", "v3", "v4"])
-def test_one_line_of_the_file_changes(llms: Run, file: Path, version: str, arguments: list[str]) -> None:
+def test_one_line_of_the_file_changes(
+    llms: Run, file: Path, version: str, arguments: list[str]
+) -> None:
     """Files of llms.py 2, 3 and 4."""
     if version == "v2":
         shutil.copy(SAMPLES / "v2.json", file)
@@ -45,7 +49,9 @@ def test_one_line_of_the_file_changes(llms: Run, file: Path, version: str, argum
     assert file.with_name("llms.json.bak").read_text() == before
 
 
-def test_a_prompt_is_answered_by_the_default_model(llms: Run, configured: Path, upstream: ScriptedUpstream) -> None:
+def test_a_prompt_is_answered_by_the_default_model(
+    llms: Run, configured: Path, upstream: ScriptedUpstream
+) -> None:
     assert llms("default", "b").returncode == 0
     answered = llms("Hello")
     assert answered.returncode == 0, answered.stderr
@@ -64,7 +70,9 @@ def test_a_file_without_templates_gets_one(llms: Run, configured: Path) -> None:
     assert (again.returncode, again.stdout) == (0, "a is the default model already\n")
 
 
-def test_an_unknown_model_is_an_error_with_similar_names(llms: Run, file: Path, configured: Path) -> None:
+def test_an_unknown_model_is_an_error_with_similar_names(
+    llms: Run, file: Path, configured: Path
+) -> None:
     file.write_text(file.read_text().replace('"a": "a"', '"kimi-k2": "a"'))
     before = file.read_text()
     result = llms("default", "kimi-k3")
@@ -83,7 +91,9 @@ def test_providers_are_asked_for_models_that_the_file_does_not_have(
     assert (unknown.returncode, unknown.stderr) == (1, "llms: unknown model 'zzz' (known: m)\n")
 
 
-def test_a_model_that_nobody_could_be_asked_for_is_a_warning(llms: Run, file: Path, provider: Block) -> None:
+def test_a_model_that_nobody_could_be_asked_for_is_a_warning(
+    llms: Run, file: Path, provider: Block
+) -> None:
     block = {**provider("http://127.0.0.1:9/v1"), "models": {}}
     file.write_text(json.dumps({"providers": {"mine": block}}))
     result = llms("default", "m")

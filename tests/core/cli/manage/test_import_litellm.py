@@ -32,7 +32,11 @@ def converted(result: Ran) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def reported(result: Ran, file: Path) -> list[str]:
-    return [line.removeprefix(f"{file}: ") for line in result.stderr.splitlines() if line.startswith(str(file))]
+    return [
+        line.removeprefix(f"{file}: ")
+        for line in result.stderr.splitlines()
+        if line.startswith(str(file))
+    ]
 
 
 def test_providers_of_every_kind(llms: Run) -> None:
@@ -47,7 +51,11 @@ def test_providers_of_every_kind(llms: Run) -> None:
             "temperature": 0.2,
             "models": {"mini": "gpt-4o-mini"},
         },
-        "openai-2": {"type": "openai", "api_key": "$OPENAI_API_KEY", "models": {"embed": "text-embedding-3-small"}},
+        "openai-2": {
+            "type": "openai",
+            "api_key": "$OPENAI_API_KEY",
+            "models": {"embed": "text-embedding-3-small"},
+        },
         "anthropic": {
             "type": "anthropic",
             "api_key": "$ANTHROPIC_API_KEY",
@@ -75,8 +83,16 @@ def test_providers_of_every_kind(llms: Run) -> None:
             "location": "europe-west1",
             "models": {"vertex-claude": "claude-sonnet-4-5"},
         },
-        "google": {"type": "google", "api_key": "$GEMINI_API_KEY", "models": {"gemini": "gemini-2.5-flash"}},
-        "ollama": {"type": "ollama", "base_url": "http://localhost:11434", "models": {"llama": "llama3.2"}},
+        "google": {
+            "type": "google",
+            "api_key": "$GEMINI_API_KEY",
+            "models": {"gemini": "gemini-2.5-flash"},
+        },
+        "ollama": {
+            "type": "ollama",
+            "base_url": "http://localhost:11434",
+            "models": {"llama": "llama3.2"},
+        },
         "together": {
             "type": "together",
             "env": ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY"],
@@ -181,7 +197,9 @@ litellm_settings: {{drop_params: true, cache: true, cache_params: {{type: redis,
 
 
 @pytest.fixture
-def balanced(home: Path, upstreams: Callable[[], ScriptedUpstream]) -> tuple[ScriptedUpstream, ScriptedUpstream, Path]:
+def balanced(
+    home: Path, upstreams: Callable[[], ScriptedUpstream]
+) -> tuple[ScriptedUpstream, ScriptedUpstream, Path]:
     """Two providers, and a configuration of LiteLLM with both."""
     first, second = upstreams(), upstreams()
     path = home / "config.yaml"
@@ -218,7 +236,10 @@ def test_load_balancing_and_the_settings_of_the_router(
         "plugin": {"cache": {"max_age": 5}},
     }
     assert "sk-" not in result.stdout + result.stderr
-    assert "litellm_settings.cache: answers are kept in the memory of each process, and not in redis" in result.stderr
+    assert (
+        "litellm_settings.cache: answers are kept in the memory of each process, and not in redis"
+        in result.stderr
+    )
 
 
 def test_a_key_does_not_take_the_name_of_another_one(
@@ -254,10 +275,16 @@ def test_the_converted_configuration_is_served(
     first.default = error(503, "out of order")
     assert asked(server, "sk-wrong", "fast").status_code == 401
     answered = asked(server, "sk-master-of-all", "fast")
-    assert (answered.status_code, answered.headers["x-llms-provider"]) == (200, "openai-compatible-2")
+    assert (answered.status_code, answered.headers["x-llms-provider"]) == (
+        200,
+        "openai-compatible-2",
+    )
     assert second.requests[-1].json["model"] == "up-b"
     assert second.requests[-1].headers["authorization"] == "Bearer sk-of-second"
-    assert [request.headers["authorization"] for request in first.requests[:1]] in ([], ["Bearer sk-of-first"])
+    assert [request.headers["authorization"] for request in first.requests[:1]] in (
+        [],
+        ["Bearer sk-of-first"],
+    )
 
     fallen_back = asked(server, "sk-master-of-all", "careful")
     assert (fallen_back.status_code, second.requests[-1].json["model"]) == (200, "up-d")
@@ -293,7 +320,16 @@ def test_files_that_exist_are_only_replaced_if_that_is_wanted(llms: Run, file: P
 
 
 def test_named_files_are_written(llms: Run, home: Path) -> None:
-    llms("--config", "a.json", "--plugins", "b.toml", "import", "litellm", str(FILES / "providers.yaml"), "--write")
+    llms(
+        "--config",
+        "a.json",
+        "--plugins",
+        "b.toml",
+        "import",
+        "litellm",
+        str(FILES / "providers.yaml"),
+        "--write",
+    )
     assert "azure" in json.loads((home / "a.json").read_text())["providers"]
     assert "timeouts" in tomllib.loads((home / "b.toml").read_text())
 
@@ -306,14 +342,18 @@ def test_named_files_are_written(llms: Run, home: Path) -> None:
         ("general_settings: !!python/object:os.system {}", "not valid YAML: "),
     ],
 )
-def test_a_file_that_is_none_of_litellms_is_an_error(llms: Run, home: Path, text: str, message: str) -> None:
+def test_a_file_that_is_none_of_litellms_is_an_error(
+    llms: Run, home: Path, text: str, message: str
+) -> None:
     (home / "config.yaml").write_text(text)
     result = llms("import", "litellm", "config.yaml")
     assert (result.returncode, result.stdout) == (2, "")
     assert message in result.stderr
 
 
-def test_members_of_a_wrong_type_are_reported_and_the_rest_is_converted(llms: Run, home: Path) -> None:
+def test_members_of_a_wrong_type_are_reported_and_the_rest_is_converted(
+    llms: Run, home: Path
+) -> None:
     (home / "config.yaml").write_text(
         "model_list:\n"
         "- {model_name: good, litellm_params: {model: groq/good, timeout: soon, extra_body: 5}}\n"
@@ -349,7 +389,9 @@ def test_a_list_of_models_that_is_none_is_not_a_success(llms: Run, home: Path) -
     (home / "config.yaml").write_text("model_list: {a: 1}")
     result = llms("import", "litellm", "config.yaml")
     assert result.returncode == 1
-    assert reported(result, Path("config.yaml")) == ["model_list: not converted: it has to be a list"]
+    assert reported(result, Path("config.yaml")) == [
+        "model_list: not converted: it has to be a list"
+    ]
 
 
 @pytest.mark.parametrize(("library", "package"), [("yaml", "PyYAML"), ("tomli_w", "tomli-w")])
@@ -359,7 +401,12 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     arguments = ["import", "litellm", str(FILES / "providers.yaml")]
     program = f"import sys; sys.modules[{library!r}] = None; from llms_core.cli import main; main({arguments!r})"
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=home, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+        [sys.executable, "-c", program],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     assert result.returncode == 2
     assert package in result.stderr

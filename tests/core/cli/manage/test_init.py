@@ -15,7 +15,9 @@ KEYS = {"GROQ_API_KEY": "sk-of-groq", "DEEPSEEK_API_KEY": "sk-of-deepseek"}
 
 
 @pytest.mark.parametrize("arguments", [["init"], ["--init"]])
-def test_the_file_means_what_applied_without_it(llms: Run, home: Path, arguments: list[str]) -> None:
+def test_the_file_means_what_applied_without_it(
+    llms: Run, home: Path, arguments: list[str]
+) -> None:
     before = json.loads(llms("ls", "--json", env=KEYS).stdout)
     created = llms(*arguments, env=KEYS)
     assert (created.returncode, created.stderr) == (0, "")
@@ -26,7 +28,9 @@ def test_the_file_means_what_applied_without_it(llms: Run, home: Path, arguments
     assert "cohere" not in providers
 
 
-def test_the_output_tells_what_was_written_what_is_usable_and_what_comes_next(llms: Run, home: Path) -> None:
+def test_the_output_tells_what_was_written_what_is_usable_and_what_comes_next(
+    llms: Run, home: Path
+) -> None:
     output = llms("init", env=KEYS).stdout
     assert f"{home}/.llms/llms.json: created\n" in output
     assert "Usable now: groq, " in output
@@ -49,7 +53,10 @@ def test_only_the_owner_can_read_the_file(llms: Run, home: Path) -> None:
 def test_a_file_is_not_overwritten(llms: Run, file: Path) -> None:
     file.write_text('{"providers": {}}')
     result = llms("init")
-    assert (result.returncode, result.stdout) == (0, f"{file} exists already and stays as it is; --force replaces it\n")
+    assert (result.returncode, result.stdout) == (
+        0,
+        f"{file} exists already and stays as it is; --force replaces it\n",
+    )
     assert file.read_text() == '{"providers": {}}'
     assert [each.name for each in file.parent.iterdir()] == ["llms.json"]
 
@@ -72,7 +79,9 @@ def test_with_force_a_backup_is_kept(llms: Run, file: Path) -> None:
         (["init"], {"LLMS_CONFIG_PATH": "other/mine.json"}),
     ],
 )
-def test_a_named_file_is_created(llms: Run, home: Path, arguments: list[str], variable: dict[str, str]) -> None:
+def test_a_named_file_is_created(
+    llms: Run, home: Path, arguments: list[str], variable: dict[str, str]
+) -> None:
     assert llms(*arguments, env=variable).returncode == 0
     assert "groq" in json.loads((home / "other/mine.json").read_text())["providers"]
     assert not (home / ".llms").exists()

@@ -16,7 +16,14 @@ def test_enable_and_disable_need_no_restart(
     llms: Run, gateway: Launch, upstream: ScriptedUpstream, provider: ProviderBlock
 ) -> None:
     """Nor does `add`."""
-    server = gateway({"providers": {"first": provider(upstream, {"a": "a"}), "second": provider(upstream, {"b": "b"})}})
+    server = gateway(
+        {
+            "providers": {
+                "first": provider(upstream, {"a": "a"}),
+                "second": provider(upstream, {"b": "b"}),
+            }
+        }
+    )
     config = str(server.config_path)
 
     def models() -> list[str]:
@@ -28,6 +35,17 @@ def test_enable_and_disable_need_no_restart(
     until(lambda: models() == ["b"])
     assert llms("enable", "first", "--config", config).returncode == 0
     until(lambda: models() == ["a", "b"])
-    added = llms("add", "--base-url", upstream.base_url, "--name", "third", "--model", "c", "--yes", "--config", config)
+    added = llms(
+        "add",
+        "--base-url",
+        upstream.base_url,
+        "--name",
+        "third",
+        "--model",
+        "c",
+        "--yes",
+        "--config",
+        config,
+    )
     assert added.returncode == 0, added.stderr
     until(lambda: models() == ["a", "b", "c"])

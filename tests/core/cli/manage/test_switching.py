@@ -74,7 +74,13 @@ def test_a_new_member_is_the_first_of_its_block_and_comments_stay(llms: Run, min
 
 
 @pytest.mark.parametrize(
-    "arguments", [["enable", "off", "gpu"], ["--enable", "off", "gpu"], ["--enable", "off,", "gpu"], ["--enable=off"]]
+    "arguments",
+    [
+        ["enable", "off", "gpu"],
+        ["--enable", "off", "gpu"],
+        ["--enable", "off,", "gpu"],
+        ["--enable=off"],
+    ],
 )
 def test_several_are_enabled(llms: Run, mine: Path, arguments: list[str]) -> None:
     """As in llms.py: `--enable X Y`, with or without commas. What is enabled already stays as it is."""
@@ -134,7 +140,9 @@ def test_an_installed_provider_is_added_at_the_end(llms: Run, mine: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["small-cloud", "mistral"])
-def test_a_provider_is_added_to_a_file_of_llms_py_3_by_its_name_alone(llms: Run, file: Path, name: str) -> None:
+def test_a_provider_is_added_to_a_file_of_llms_py_3_by_its_name_alone(
+    llms: Run, file: Path, name: str
+) -> None:
     """Its catalogue, or the type of this name, has everything else."""
     shutil.copytree(SAMPLES / "v3", file.parent, dirs_exist_ok=True)
     document = json.loads(file.read_text())
@@ -148,7 +156,10 @@ def test_a_provider_is_added_to_a_file_of_llms_py_3_by_its_name_alone(llms: Run,
     ("arguments", "message"),
     [
         (["enable", "groqq"], "llms: unknown provider 'groqq' (similar: groq, "),
-        (["enable", "gpu", "zzzzzz"], "llms: unknown provider 'zzzzzz' (known: gpu, off, unknown, other, groq, "),
+        (
+            ["enable", "gpu", "zzzzzz"],
+            "llms: unknown provider 'zzzzzz' (known: gpu, off, unknown, other, groq, ",
+        ),
         (["disable", "ohter"], "llms: unknown provider 'ohter' (similar: other)\n"),
         (["disable", "groq"], "llms: unknown provider 'groq' (known: gpu, off, unknown, other)\n"),
     ],
@@ -178,7 +189,9 @@ def test_a_named_file_is_edited(llms: Run, home: Path, mine: Path) -> None:
     assert mine.read_text() == MINE
     missing = llms("disable", "gpu", "--config", "gone.json")
     assert missing.returncode == 2
-    assert missing.stderr.startswith("llms: gone.json: the file that --config names does not exist (correct --config, ")
+    assert missing.stderr.startswith(
+        "llms: gone.json: the file that --config names does not exist (correct --config, "
+    )
 
 
 def test_a_change_that_the_gateway_could_not_load_is_refused(llms: Run, mine: Path) -> None:
@@ -200,7 +213,9 @@ def test_line_ends_and_a_byte_order_mark_stay(llms: Run, file: Path) -> None:
     text = MINE.replace("\n", "\r\n").encode("utf-8-sig")
     file.write_bytes(text)
     assert llms("disable", "gpu").returncode == 0
-    assert file.read_bytes() == text.replace(b'"gpu": {\r\n', b'"gpu": {\r\n      "enabled": false,\r\n')
+    assert file.read_bytes() == text.replace(
+        b'"gpu": {\r\n', b'"gpu": {\r\n      "enabled": false,\r\n'
+    )
 
 
 def test_the_difference_is_coloured_on_a_terminal_unless_the_user_wants_no_colours(

@@ -33,15 +33,33 @@ from llms_core.testing.upstream.responses import (
 
 Json = dict[str, Any]
 
-CITATION = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
+CITATION = {
+    "type": "url_citation",
+    "url": "https://a.example",
+    "title": "A",
+    "start_index": 0,
+    "end_index": 2,
+}
 REFUSAL = {"type": "refusal", "refusal": "I cannot do that."}
-IMAGE = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "iVBORw0KGgo="}
-LOGPROB = {"token": "Ja", "logprob": -0.5, "bytes": [74, 97], "top_logprobs": [{"token": "Ja", "logprob": -0.5}]}
+IMAGE = {
+    "type": "image_generation_call",
+    "id": "ig_1",
+    "status": "completed",
+    "result": "iVBORw0KGgo=",
+}
+LOGPROB = {
+    "token": "Ja",
+    "logprob": -0.5,
+    "bytes": [74, 97],
+    "top_logprobs": [{"token": "Ja", "logprob": -0.5}],
+}
 
 ANSWERS: dict[str, Json] = {
     "text": response_body(message_item("Grüße, Welt! 🌍")),
     "two texts": response_body(message_item("One. ", "Two. "), message_item("Three.", id="msg_2")),
-    "reasoning": response_body(reasoning_item("First.", "Second.", encrypted="gAAAAAB"), message_item("42")),
+    "reasoning": response_body(
+        reasoning_item("First.", "Second.", encrypted="gAAAAAB"), message_item("42")
+    ),
     "calls": response_body(
         function_call_item("f", {"a": "é"}, call_id="call_1"),
         function_call_item("g", {}, call_id="call_2", id="fc_2"),
@@ -55,12 +73,18 @@ ANSWERS: dict[str, Json] = {
         message_item("Hi. "),
         message_item(
             id="msg_2",
-            content=[{"type": "output_text", "text": "See", "annotations": [CITATION], "logprobs": []}],
+            content=[
+                {"type": "output_text", "text": "See", "annotations": [CITATION], "logprobs": []}
+            ],
         ),
     ),
     "image": response_body(IMAGE, message_item("Here")),
     "logprobs": response_body(
-        message_item(content=[{"type": "output_text", "text": "Ja", "annotations": [], "logprobs": [LOGPROB]}])
+        message_item(
+            content=[
+                {"type": "output_text", "text": "Ja", "annotations": [], "logprobs": [LOGPROB]}
+            ]
+        )
     ),
     "length": response_body(
         message_item("Grü", status="incomplete"),
@@ -72,7 +96,9 @@ ANSWERS: dict[str, Json] = {
 
 
 def without_id(completion: Json) -> Json:
-    return {name: value for name, value in completion.items() if name not in ("id", "object", "created")}
+    return {
+        name: value for name, value in completion.items() if name not in ("id", "object", "created")
+    }
 
 
 def streamed(body: Json, size: int = 0) -> Json:
@@ -85,7 +111,10 @@ def normalized(completion: Json) -> Json:
     (choice,) = completion["choices"]
     message = {name: value for name, value in choice["message"].items() if value not in (None, "")}
     logprobs = choice.get("logprobs")
-    return {**without_id(completion), "choices": [{**choice, "message": message, "logprobs": logprobs}]}
+    return {
+        **without_id(completion),
+        "choices": [{**choice, "message": message, "logprobs": logprobs}],
+    }
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -149,7 +178,10 @@ def test_the_members_of_a_completion() -> None:
     [
         ({}, "stop"),
         ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, "length"),
-        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "content_filter"),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
+            "content_filter",
+        ),
         ({"status": "incomplete"}, "length"),
     ],
 )
@@ -223,7 +255,11 @@ def test_a_server_may_leave_the_output_out_of_its_last_event(name: str) -> None:
 
 
 def test_a_server_may_leave_the_status_out() -> None:
-    body = {name: value for name, value in ANSWERS["length"].items() if name not in ("status", "incomplete_details")}
+    body = {
+        name: value
+        for name, value in ANSWERS["length"].items()
+        if name not in ("status", "incomplete_details")
+    }
     assert completion_of(body)["choices"][0]["finish_reason"] == "stop"
     events = response_events(ANSWERS["length"])
     events[-1] = {**events[-1], "response": body}
@@ -235,7 +271,11 @@ def test_unknown_events_are_passed_over() -> None:
     events = response_events(ANSWERS["text"])
     odd: list[Json] = [
         {"type": "response.web_search_call.searching", "item_id": "ws_1", "output_index": 0},
-        {"type": "response.image_generation_call.partial_image", "partial_image_b64": "AA", "item": 3},
+        {
+            "type": "response.image_generation_call.partial_image",
+            "partial_image_b64": "AA",
+            "item": 3,
+        },
         {"type": "keepalive"},
     ]
     mixed = [*events[:3], *odd, *events[3:]]
@@ -268,7 +308,10 @@ def test_a_failed_response_is_an_error_of_its_kind(code: str, kind: ErrorKind) -
         {"type": "response.failed", "response": body},
         {"type": "response.completed", "response": body},
         {"type": "error", "code": code, "message": "It did not work", "param": None},
-        {"type": "error", "error": {"type": "t", "code": code, "message": "It did not work", "param": None}},
+        {
+            "type": "error",
+            "error": {"type": "t", "code": code, "message": "It did not work", "param": None},
+        },
     ):
         with pytest.raises(ProviderError) as failed:
             chunks_of([*response_events(ANSWERS["text"])[:-1], last])
@@ -296,16 +339,36 @@ def test_what_is_no_response_is_an_error(body: Json) -> None:
 @pytest.mark.parametrize("members", [{}, {"output": []}])
 def test_an_error_in_place_of_a_response_is_that_error(members: Json) -> None:
     with pytest.raises(ProviderError) as failed:
-        completion_of({"error": {"message": "Slow down", "type": "tokens", "code": "rate_limit_exceeded"}, **members})
+        completion_of(
+            {
+                "error": {"message": "Slow down", "type": "tokens", "code": "rate_limit_exceeded"},
+                **members,
+            }
+        )
     assert failed.value.kind is ErrorKind.RATE_LIMIT
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3) | st.sampled_from(["message", "reasoning"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.text(max_size=3)
+    | st.sampled_from(["message", "reasoning"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["type", "content", "text", "name", "arguments", "summary", "call_id", "annotations"]),
+            st.sampled_from(
+                [
+                    "type",
+                    "content",
+                    "text",
+                    "name",
+                    "arguments",
+                    "summary",
+                    "call_id",
+                    "annotations",
+                ]
+            ),
             inner,
             max_size=4,
         )
@@ -329,7 +392,11 @@ TYPES = [
     "",
 ]
 ITEM = st.fixed_dictionaries(
-    {"type": st.sampled_from(["message", "reasoning", "function_call", "custom_tool_call", "image_generation_call"])},
+    {
+        "type": st.sampled_from(
+            ["message", "reasoning", "function_call", "custom_tool_call", "image_generation_call"]
+        )
+    },
     optional={
         "content": JSON,
         "summary": JSON,
@@ -383,7 +450,12 @@ def test_hostile_events_raise_nothing_but_a_providers_error(events: list[Json]) 
 
 @pytest.mark.slow
 @settings(max_examples=400)
-@given(JSON | st.fixed_dictionaries({"status": st.just("completed"), "output": st.lists(ITEM | JSON, max_size=4)}))
+@given(
+    JSON
+    | st.fixed_dictionaries(
+        {"status": st.just("completed"), "output": st.lists(ITEM | JSON, max_size=4)}
+    )
+)
 def test_hostile_responses_raise_nothing_but_a_providers_error(body: Any) -> None:
     try:
         completion = CHAT.answer(responses_adapter(), call_of(), json.dumps(body).encode())

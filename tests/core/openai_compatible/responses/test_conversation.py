@@ -6,7 +6,14 @@ import json
 from typing import Any
 
 from chat_requests import PDF, PNG, data_uri
-from responses_adapter import call_of, dropped, message_of, responses_adapter, sent, streamed_message_of
+from responses_adapter import (
+    call_of,
+    dropped,
+    message_of,
+    responses_adapter,
+    sent,
+    streamed_message_of,
+)
 
 from llms_core.testing.upstream.responses import (
     custom_call_item,
@@ -23,7 +30,12 @@ QUESTION = {"role": "user", "content": "Why?"}
 THOUGHT = reasoning_item("Hm.", encrypted="gAAAAAB-1")
 SECOND_THOUGHT = reasoning_item("Well.", id="rs_2", encrypted="gAAAAAB-2")
 CALL = function_call_item("f", {"a": 1})
-SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}}
+SEARCH = {
+    "type": "web_search_call",
+    "id": "ws_1",
+    "status": "completed",
+    "action": {"type": "search", "query": "q"},
+}
 
 
 def items_of(*messages: Any) -> list[Json]:
@@ -38,7 +50,10 @@ def returned(*output: Json, streams: bool = False) -> Json:
 
 
 def results_of(message: Json) -> list[Json]:
-    return [{"role": "tool", "tool_call_id": call["id"], "content": "1"} for call in message.get("tool_calls", ())]
+    return [
+        {"role": "tool", "tool_call_id": call["id"], "content": "1"}
+        for call in message.get("tool_calls", ())
+    ]
 
 
 def sent_back(message: Json) -> list[Json]:
@@ -56,7 +71,9 @@ def test_instructions_keep_their_role_and_place() -> None:
 
 
 def test_a_provider_without_developers_gets_system_messages() -> None:
-    request = responses_adapter(developer=False).request(call_of(messages=[{"role": "developer", "content": "A"}]))
+    request = responses_adapter(developer=False).request(
+        call_of(messages=[{"role": "developer", "content": "A"}])
+    )
     assert json.loads(request.content)["input"] == [{"role": "system", "content": "A"}]
 
 
@@ -132,9 +149,14 @@ def test_calls_and_results_are_items() -> None:
 
 
 def test_calls_that_share_an_id_get_their_own() -> None:
-    calls = [{"id": "", "type": "function", "function": {"name": name, "arguments": ""}} for name in ("f", "g")]
+    calls = [
+        {"id": "", "type": "function", "function": {"name": name, "arguments": ""}}
+        for name in ("f", "g")
+    ]
     results = [{"role": "tool", "tool_call_id": "", "content": text} for text in ("1", "2")]
-    items = items_of(QUESTION, {"role": "assistant", "content": None, "tool_calls": calls}, *results)[1:]
+    items = items_of(
+        QUESTION, {"role": "assistant", "content": None, "tool_calls": calls}, *results
+    )[1:]
     ids = [item["call_id"] for item in items]
     assert ids[:2] == ids[2:]
     assert ids[0] != ids[1]
@@ -238,7 +260,9 @@ def test_an_id_that_was_replaced_is_the_same_in_the_kept_items() -> None:
         {"role": "assistant", "content": None, "tool_calls": [first]},
         {"role": "tool", "tool_call_id": "call_1", "content": "1"},
     ]
-    message = message_of(response_body(THOUGHT, CALL, SECOND_THOUGHT, message_item("Yes")), messages=earlier)
+    message = message_of(
+        response_body(THOUGHT, CALL, SECOND_THOUGHT, message_item("Yes")), messages=earlier
+    )
     (call,) = message["tool_calls"]
     assert call["id"] != "call_1"
     items = items_of(*earlier, message, *results_of(message))

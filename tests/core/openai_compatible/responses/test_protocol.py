@@ -21,10 +21,14 @@ TOOLS = [{"type": "function", "function": {"name": "f"}}]
 
 def adapter(**settings: Any) -> OpenAICompatible:
     spec = ProviderSpec(name="x", title="X", adapter=OpenAICompatible, rules=OPENAI_RULES)
-    return OpenAICompatible(spec, ProviderSettings(id="x", base_url="https://api.example/v1", **settings))
+    return OpenAICompatible(
+        spec, ProviderSettings(id="x", base_url="https://api.example/v1", **settings)
+    )
 
 
-def uses_responses(model: str, ours: OpenAICompatible | None = None, protocol: str = "", **members: Any) -> bool:
+def uses_responses(
+    model: str, ours: OpenAICompatible | None = None, protocol: str = "", **members: Any
+) -> bool:
     call = msgspec.structs.replace(call_of(model, **members), protocol=protocol)
     return (ours or adapter()).request(call).url.endswith("/responses")
 
@@ -48,7 +52,9 @@ def test_models_that_only_the_responses_api_has(model: str) -> None:
     assert uses_responses(model)
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5", "gpt-5-mini", "gpt-5.1", "o3", "o1", "gpt-4.1", "gpt-oss-120b"])
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "gpt-5", "gpt-5-mini", "gpt-5.1", "o3", "o1", "gpt-4.1", "gpt-oss-120b"]
+)
 def test_all_other_models_get_chat_completions(model: str) -> None:
     assert not uses_responses(model, tools=TOOLS, reasoning_effort="high")
 
@@ -94,7 +100,11 @@ def test_models_that_have_every_common_effort(model: str, takes_effort: bool) ->
 
 
 def after(
-    status: int, message: str, ours: OpenAICompatible | None = None, protocol: str = "", **error: Any
+    status: int,
+    message: str,
+    ours: OpenAICompatible | None = None,
+    protocol: str = "",
+    **error: Any,
 ) -> OtherProtocol | None:
     ours = ours or adapter()
     assert isinstance(ours, Negotiates)
@@ -122,7 +132,9 @@ def after(
         (400, "Multi Agent requests are not allowed on chat completions"),
     ],
 )
-def test_documented_refusals_of_a_model_lead_to_the_responses_api(status: int, message: str) -> None:
+def test_documented_refusals_of_a_model_lead_to_the_responses_api(
+    status: int, message: str
+) -> None:
     assert after(status, message) == OtherProtocol("responses")
     assert after(status, message, adapter(protocol="chat")) is None
     # A server that was found to lack the other protocol is not asked again.
@@ -153,7 +165,10 @@ def test_a_refusal_of_tools_is_only_about_them(message: str) -> None:
         (401, "Incorrect API key provided"),
         (429, "Rate limit reached for gpt-x"),
         (500, "The server had an error"),
-        (400, "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'."),
+        (
+            400,
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
+        ),
     ],
 )
 def test_other_refusals_stand(status: int, message: str) -> None:

@@ -16,7 +16,10 @@ from llms_core.provider import ANY_MEMBER
 Json = dict[str, Any]
 
 SCHEMA = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "integer"}}}
-FUNCTION = {"type": "function", "function": {"name": "f", "description": "does f", "parameters": SCHEMA}}
+FUNCTION = {
+    "type": "function",
+    "function": {"name": "f", "description": "does f", "parameters": SCHEMA},
+}
 GRAMMAR = {"syntax": "lark", "definition": "start: WORD"}
 
 
@@ -68,7 +71,14 @@ def test_parameters_of_the_same_name_are_passed_on() -> None:
 
 
 def test_parameters_without_a_counterpart_are_reported() -> None:
-    lost: Json = {"seed": 1, "stop": "x", "logit_bias": {}, "presence_penalty": 0.5, "store": True, "top_k": 3}
+    lost: Json = {
+        "seed": 1,
+        "stop": "x",
+        "logit_bias": {},
+        "presence_penalty": 0.5,
+        "store": True,
+        "top_k": 3,
+    }
     assert dropped(**lost) == ("logit_bias", "presence_penalty", "seed", "stop", "store", "top_k")
     sent(**lost)
 
@@ -102,7 +112,9 @@ def test_what_cannot_be_done_is_refused_by_name(members: Json, param: str) -> No
     assert refused.value.param == param
 
 
-@pytest.mark.parametrize("tool", [{"type": "function"}, {"type": "custom"}, {"type": "function", "function": {}}])
+@pytest.mark.parametrize(
+    "tool", [{"type": "function"}, {"type": "custom"}, {"type": "function", "function": {}}]
+)
 def test_a_tool_without_a_function_is_an_error_of_the_client(tool: Json) -> None:
     with pytest.raises(RequestError) as refused:
         responses_adapter().request(call_of(tools=[tool]))
@@ -115,7 +127,13 @@ def test_a_tool_without_a_function_is_an_error_of_the_client(tool: Json) -> None
 def test_functions_have_no_member_of_their_own_and_are_not_strict_by_default() -> None:
     """There, `strict` is true unless it is given."""
     assert sent(tools=[FUNCTION])["tools"] == [
-        {"type": "function", "name": "f", "description": "does f", "parameters": SCHEMA, "strict": False}
+        {
+            "type": "function",
+            "name": "f",
+            "description": "does f",
+            "parameters": SCHEMA,
+            "strict": False,
+        }
     ]
 
 
@@ -133,10 +151,17 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
 def test_custom_tools_keep_their_grammar() -> None:
     custom = {"name": "c", "description": "d", "format": {"type": "grammar", "grammar": GRAMMAR}}
     assert sent(tools=[{"type": "custom", "custom": custom}])["tools"] == [
-        {"type": "custom", "name": "c", "description": "d", "format": {"type": "grammar", **GRAMMAR}}
+        {
+            "type": "custom",
+            "name": "c",
+            "description": "d",
+            "format": {"type": "grammar", **GRAMMAR},
+        }
     ]
     plain = {"name": "c", "format": {"type": "text"}}
-    assert sent(tools=[{"type": "custom", "custom": plain}])["tools"] == [{"type": "custom", **plain}]
+    assert sent(tools=[{"type": "custom", "custom": plain}])["tools"] == [
+        {"type": "custom", **plain}
+    ]
 
 
 def test_tools_that_the_provider_runs_are_passed_on() -> None:
@@ -166,7 +191,10 @@ def test_options_of_a_search_become_a_tool() -> None:
         (
             {
                 "type": "allowed_tools",
-                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]},
+                "allowed_tools": {
+                    "mode": "auto",
+                    "tools": [{"type": "function", "function": {"name": "f"}}],
+                },
             },
             {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
         ),
@@ -183,7 +211,9 @@ def test_a_schema_for_the_answer_is_a_format_of_the_text() -> None:
     given = {"name": "n", "schema": SCHEMA, "strict": True, "description": "d"}
     body = sent(response_format={"type": "json_schema", "json_schema": given}, verbosity="low")
     assert body["text"] == {"format": {"type": "json_schema", **given}, "verbosity": "low"}
-    assert sent(response_format={"type": "json_object"})["text"] == {"format": {"type": "json_object"}}
+    assert sent(response_format={"type": "json_object"})["text"] == {
+        "format": {"type": "json_object"}
+    }
 
 
 def test_log_probabilities_are_included() -> None:

@@ -27,11 +27,13 @@ from llms_core.upstream.stream_decoder import StreamDecoder
 Json = dict[str, Any]
 
 FOLDER = Path(
-    os.environ.get("LLMS_CAPTURES") or Path(__file__).resolve().parents[4].parent.parent / "shared" / "captures"
+    os.environ.get("LLMS_CAPTURES")
+    or Path(__file__).resolve().parents[4].parent.parent / "shared" / "captures"
 )
 IMAGE = {"type": "image_url", "image_url": {"url": data_uri("image/png", PNG), "detail": "auto"}}
 CALLS = [
-    {"id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": '{"a":1}'}} for name in "fg"
+    {"id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": '{"a":1}'}}
+    for name in "fg"
 ]
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 CONVERSATIONS: dict[str, list[Json]] = {
@@ -49,7 +51,11 @@ CONVERSATIONS: dict[str, list[Json]] = {
         {"role": "user", "content": "Go"},
         {"role": "assistant", "content": "Wait", "tool_calls": CALLS},
         {"role": "tool", "tool_call_id": "call_f", "content": "1"},
-        {"role": "tool", "tool_call_id": "call_g", "content": [{"type": "text", "text": "See"}, IMAGE]},
+        {
+            "role": "tool",
+            "tool_call_id": "call_g",
+            "content": [{"type": "text", "text": "See"}, IMAGE],
+        },
         {"role": "assistant", "content": None, "tool_calls": [{**CALLS[0], "id": "call_h"}]},
         {"role": "tool", "tool_call_id": "call_h", "content": "2"},
     ],
@@ -85,7 +91,10 @@ def test_parameters_survive(dialect: Dialect) -> None:
         "tools": [{"type": "function", "function": function}],
         "tool_choice": {"type": "function", "function": {"name": "f"}},
         "parallel_tool_calls": False,
-        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "strict": True}},
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "n", "schema": SCHEMA, "strict": True},
+        },
         "reasoning_effort": "low",
         "verbosity": "low",
         "max_completion_tokens": 100,
@@ -105,7 +114,11 @@ def captured() -> Iterator[Any]:
     for path in [*sorted(FOLDER.glob("codex-*.json")), *sorted(FOLDER.glob("responses-*.json"))]:
         for number, request in enumerate(json.loads(path.read_text("utf-8"))["requests"]):
             body = request.get("body")
-            if isinstance(body, dict) and "/responses" in request["path"] and not body.get("previous_response_id"):
+            if (
+                isinstance(body, dict)
+                and "/responses" in request["path"]
+                and not body.get("previous_response_id")
+            ):
                 yield pytest.param(request, id=f"{path.stem}-{number}")
 
 
@@ -115,11 +128,17 @@ def chat_call(body: ChatBody) -> ChatCall:
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded requests are not here")
 @pytest.mark.parametrize("request_", list(captured()))
-def test_recorded_requests_reach_a_provider_of_the_same_api(dialect: Dialect, request_: Json) -> None:
+def test_recorded_requests_reach_a_provider_of_the_same_api(
+    dialect: Dialect, request_: Json
+) -> None:
     recorded = request_["body"]
     body = json.loads(responses_adapter().request(chat_call(decoded(dialect, recorded))).content)
     assert outputs_in(body) == outputs_in(recorded)
-    names = {tool["name"] for tool in recorded.get("tools") or () if tool["type"] in ("function", "custom")}
+    names = {
+        tool["name"]
+        for tool in recorded.get("tools") or ()
+        if tool["type"] in ("function", "custom")
+    }
     assert names <= {tool.get("name") for tool in body.get("tools", ())}
     if recorded.get("text", {}).get("format"):
         assert body["text"]["format"]["type"] == recorded["text"]["format"]["type"]
@@ -169,7 +188,11 @@ def outputs_in(body: Json) -> int:
 def response_in_capture(request: Json) -> Json | None:
     """The recorded answer, whole or the one that a stream ended with; None if it was shortened."""
     text = request.get("answer_that_the_app_accepted") or ""
-    lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith(("data: {", "{"))]
+    lines = [
+        line.removeprefix("data: ")
+        for line in text.splitlines()
+        if line.startswith(("data: {", "{"))
+    ]
     try:
         last = json.loads(lines[-1])
     except (IndexError, json.JSONDecodeError):

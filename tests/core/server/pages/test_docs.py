@@ -38,7 +38,9 @@ def test_a_page_names_files_of_this_server_alone(ask: Asking, path: str) -> None
 
 
 # An SVG names its namespace.
-@pytest.mark.parametrize("path", [*STATIC.glob("*.js"), *STATIC.glob("*.css")], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*STATIC.glob("*.js"), *STATIC.glob("*.css")], ids=lambda path: path.name
+)
 def test_no_file_names_another_server(path: Path) -> None:
     assert re.findall(r"https?://|[\"'(]//", path.read_text("utf-8")) == []
 
@@ -47,7 +49,10 @@ def test_no_file_names_another_server(path: Path) -> None:
 def test_a_strict_policy(ask: Asking, path: str) -> None:
     """Scripts and styles are files of this server, and no other site may show the page in a frame."""
     response = ask.get(path)
-    policy = dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
+    policy = dict(
+        part.strip().split(" ", 1)
+        for part in response.headers["content-security-policy"].split(";")
+    )
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
     assert {policy["script-src"], policy["style-src"], policy["connect-src"]} == {"'self'"}
@@ -75,7 +80,13 @@ IMAGES = {"created": 1, "data": [{"b64_json": "QUFB"}]}
 
 def ranking(seen: Seen) -> Reply:
     """Rank all documents in their order."""
-    return json_body({"results": [{"index": i, "relevance_score": 0} for i in range(len(seen.json["documents"]))]})
+    return json_body(
+        {
+            "results": [
+                {"index": i, "relevance_score": 0} for i in range(len(seen.json["documents"]))
+            ]
+        }
+    )
 
 
 def test_every_example_of_the_document_is_a_request_that_works(pair: Pair, ask: Asking) -> None:

@@ -29,10 +29,18 @@ Visiting = Callable[..., Visit]
 def several(upstream: ScriptedUpstream) -> dict[str, Any]:
     """An llms.json with something for every part of the status page."""
     usual = {"type": "openai-compatible", "base_url": upstream.base_url, "api_key": f"{MARK}1"}
-    models = {"m": "up-m", HOSTILE: HOSTILE, **{f"model-{number}": f"up-{number}" for number in range(30)}}
+    models = {
+        "m": "up-m",
+        HOSTILE: HOSTILE,
+        **{f"model-{number}": f"up-{number}" for number in range(30)},
+    }
     return {
         "providers": {
-            "failing": {**usual, "base_url": f"{upstream.base_url}/failing", "models": {"m": "bad-m"}},
+            "failing": {
+                **usual,
+                "base_url": f"{upstream.base_url}/failing",
+                "models": {"m": "bad-m"},
+            },
             "working": {**usual, "models": models},
             HOSTILE: {**usual, "models": {"other": "other"}},
             "switched-off": {**usual, "enabled": False},
@@ -150,7 +158,9 @@ def test_a_wrong_key_is_explained(browser: Browser, closed_pair: Pair, axe: str)
     visit.close()
 
 
-def test_the_page_is_updated_while_it_is_open_and_keeps_what_the_user_does(visiting: Visiting, open_pair: Pair) -> None:
+def test_the_page_is_updated_while_it_is_open_and_keeps_what_the_user_does(
+    visiting: Visiting, open_pair: Pair
+) -> None:
     page = visiting(open_pair).open("/")
     provider = page.locator("summary", has_text="working")
     provider.click()
@@ -160,7 +170,9 @@ def test_the_page_is_updated_while_it_is_open_and_keeps_what_the_user_does(visit
     ask.chat(model="model-7")
     expect(page.locator(".requests .name").first).to_have_text("model-7")
     # The providers are another part, whose circuits have changed.
-    expect(page.locator(".circuits", has_text="up-7").or_(page.locator("td", has_text="up-7"))).to_be_visible()
+    expect(
+        page.locator(".circuits", has_text="up-7").or_(page.locator("td", has_text="up-7"))
+    ).to_be_visible()
     expect(page.locator("details[open] > summary", has_text="working")).to_be_focused()
     page.get_by_role("button", name="Pause updates").click()
     expect(page.get_by_role("button", name="Resume updates")).to_be_focused()
@@ -176,7 +188,9 @@ def test_the_command_is_copied(visiting: Visiting, open_pair: Pair) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#curl").text_content()
 
 
-def test_without_scripts_the_status_page_shows_everything(visiting: Visiting, open_pair: Pair) -> None:
+def test_without_scripts_the_status_page_shows_everything(
+    visiting: Visiting, open_pair: Pair
+) -> None:
     page = visiting(open_pair, has_scripts=False).open("/")
     expect(page.locator(".providers .name").first).to_have_text("failing")
     expect(page.locator(".requests > li").first).to_be_visible()
@@ -211,16 +225,22 @@ def test_an_example_runs(visiting: Visiting, open_pair: Pair) -> None:
     expect(page.get_by_label("The body of the answer")).to_contain_text("Hello!")
 
 
-def test_an_example_runs_with_a_key_that_is_kept_nowhere(visiting: Visiting, closed_pair: Pair) -> None:
+def test_an_example_runs_with_a_key_that_is_kept_nowhere(
+    visiting: Visiting, closed_pair: Pair
+) -> None:
     visit = visiting(closed_pair)
     sign_in(visit, "/docs")
     page = visit.page
     page.get_by_label("Key", exact=True).fill(KEY)
     page.locator("summary", has_text="/v1/chat/completions").click()
-    expect(page.get_by_label("As a command", exact=True)).to_contain_text("Authorization: Bearer $LLMS_KEY")
+    expect(page.get_by_label("As a command", exact=True)).to_contain_text(
+        "Authorization: Bearer $LLMS_KEY"
+    )
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_label("The body of the answer")).to_contain_text("Hello!")
-    kept = page.evaluate("[JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie]")
+    kept = page.evaluate(
+        "[JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie]"
+    )
     assert kept == ["{}", "{}", ""]
     assert all(KEY not in str(cookie) for cookie in visit.context.cookies())
     page.reload()
@@ -230,5 +250,7 @@ def test_an_example_runs_with_a_key_that_is_kept_nowhere(visiting: Visiting, clo
 def test_every_operation_can_be_opened(visiting: Visiting, open_pair: Pair) -> None:
     page = visiting(open_pair).open("/docs")
     expect(page.locator("details.operation").first).to_be_visible()
-    page.evaluate("document.querySelectorAll('details.operation').forEach((each) => { each.open = true })")
+    page.evaluate(
+        "document.querySelectorAll('details.operation').forEach((each) => { each.open = true })"
+    )
     expect(page.locator(".trial")).to_have_count(page.locator("details.operation").count())

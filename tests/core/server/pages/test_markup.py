@@ -39,4 +39,7 @@ def test_markup_stays_as_it_is() -> None:
 
 
 def test_attributes_may_be_absent_or_without_a_value() -> None:
-    assert element("input", hidden=True, required=False, id=None, aria_label="x") == '<input hidden aria-label="x">'
+    assert (
+        element("input", hidden=True, required=False, id=None, aria_label="x")
+        == '<input hidden aria-label="x">'
+    )

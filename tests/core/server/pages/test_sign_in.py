@@ -58,7 +58,9 @@ def test_strangers_see_a_form_and_whether_the_server_is_ready(ask: Asking) -> No
     for path in ("/", "/docs"):
         page = ask.get(path, BROWSER).text
         assert "Ready." in page
-        assert [word for word in ("first", __version__, "OpenAi", "openapi.json") if word in page] == []
+        assert [
+            word for word in ("first", __version__, "OpenAi", "openapi.json") if word in page
+        ] == []
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/docs/openapi.json"])
@@ -129,7 +131,9 @@ def test_a_wrong_key_is_refused_without_a_session(ask: Asking) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
-def test_pages_of_other_sites_can_neither_sign_in_nor_out(ask: Asking, path: str, headers: dict[str, str]) -> None:
+def test_pages_of_other_sites_can_neither_sign_in_nor_out(
+    ask: Asking, path: str, headers: dict[str, str]
+) -> None:
     response = ask.http.post(path, data={"key": KEY}, headers={**BROWSER, **headers})
     assert response.status_code == 403
     assert "set-cookie" not in response.headers
@@ -144,7 +148,9 @@ def test_pages_of_other_sites_can_neither_sign_in_nor_out(ask: Asking, path: str
     ],
     ids=str,
 )
-def test_pages_of_other_sites_and_ports_cannot_use_a_session(ask: Asking, headers: dict[str, str]) -> None:
+def test_pages_of_other_sites_and_ports_cannot_use_a_session(
+    ask: Asking, headers: dict[str, str]
+) -> None:
     sign_in(ask)
     assert ask.get("/", headers).status_code == 401
     assert "first" not in ask.get("/", {**BROWSER, **headers}).text
@@ -161,7 +167,9 @@ def test_after_signing_out_the_browser_has_no_session(ask: Asking) -> None:
     assert "Sign in" in ask.get("/", OWN).text
 
 
-@pytest.mark.parametrize("change", [lambda value: value[:-2] + "AA", lambda value: "", lambda value: "x" * 5000])
+@pytest.mark.parametrize(
+    "change", [lambda value: value[:-2] + "AA", lambda value: "", lambda value: "x" * 5000]
+)
 def test_a_session_that_was_changed_is_none(ask: Asking, change: Callable[[str], str]) -> None:
     sign_in(ask)
     (cookie,) = ask.http.cookies.jar
@@ -170,8 +178,12 @@ def test_a_session_that_was_changed_is_none(ask: Asking, change: Callable[[str],
     assert "first" not in ask.get("/", headers).text
 
 
-@pytest.mark.parametrize(("later", "is_over"), [(sessions.SECONDS - 60, False), (sessions.SECONDS + 60, True)])
-def test_a_session_ends(ask: Asking, monkeypatch: pytest.MonkeyPatch, later: int, is_over: bool) -> None:
+@pytest.mark.parametrize(
+    ("later", "is_over"), [(sessions.SECONDS - 60, False), (sessions.SECONDS + 60, True)]
+)
+def test_a_session_ends(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch, later: int, is_over: bool
+) -> None:
     sign_in(ask)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + later)
@@ -188,7 +200,9 @@ def test_a_session_ends_when_its_key_is_removed(served: Serve, asking: Ask) -> N
 
 
 def test_a_form_that_is_too_large_or_none_is_refused(ask: Asking) -> None:
-    assert ask.http.post("/sign-in", content=b"key=" + b"x" * 20_000, headers=OWN).status_code == 413
+    assert (
+        ask.http.post("/sign-in", content=b"key=" + b"x" * 20_000, headers=OWN).status_code == 413
+    )
     assert ask.http.post("/sign-in", content=b"a=1&" * 50, headers=OWN).status_code == 400
 
 
@@ -203,7 +217,9 @@ def test_a_user_sees_their_own_requests_and_an_administrator_all(ask: Asking) ->
     assert "of-the-user" in ask.get("/", OWN).text
 
 
-def test_who_a_plugin_identifies_can_sign_in(served: Serve, asking: Ask, plugin: Callable[[str], str]) -> None:
+def test_who_a_plugin_identifies_can_sign_in(
+    served: Serve, asking: Ask, plugin: Callable[[str], str]
+) -> None:
     """By a token, for example; other headers of the browser do not count."""
     source = (
         "from llms_core.records import Caller\n"

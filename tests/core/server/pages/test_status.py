@@ -55,7 +55,11 @@ def test_the_first_request_of_the_page_is_one_that_works(ask: Asking) -> None:
 
 
 def test_a_model_whose_circuit_is_open_is_no_example(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     upstream.routes["/chat/completions"] = error(500)
     config = config_of(one=provider(upstream, {"bad": "bad", "good": "good"}))
@@ -65,10 +69,16 @@ def test_a_model_whose_circuit_is_open_is_no_example(
 
 
 def test_the_page_says_why_a_provider_is_not_enabled_and_how_to_enable_it(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     config = config_of(
-        on=provider(upstream), off=provider(upstream, enabled=False), groq={"type": "groq", "api_key": "$GROQ_API_KEY"}
+        on=provider(upstream),
+        off=provider(upstream, enabled=False),
+        groq={"type": "groq", "api_key": "$GROQ_API_KEY"},
     )
     page = asking(served(config)).get("/").text
     first, rest = page.split("Not enabled", 1)
@@ -84,17 +94,28 @@ def test_without_a_provider_the_page_says_what_to_do(served: Serve, asking: Ask)
 
 
 def test_the_page_shows_requests_with_their_attempts_and_circuits(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     with ScriptedUpstream() as failing:
         failing.default = error(500, "the provider quotes: my prompt")
-        config = config_of(bad=provider(failing, {"m": "bad-m"}), good=provider(upstream, {"m": "good-m"}))
+        config = config_of(
+            bad=provider(failing, {"m": "bad-m"}), good=provider(upstream, {"m": "good-m"})
+        )
         ask = asking(served(config, f"{NO_RETRIES}[routing.breaker]\nfailures = 1\n"))
         ask.chat(messages=[{"role": "user", "content": "my prompt"}])
         page = ask.get("/").text
-    attempts = re.findall(r'class="provider">(\w+)</span><code>([\w-]+)</code><span class="(\w+)">', page)
+    attempts = re.findall(
+        r'class="provider">(\w+)</span><code>([\w-]+)</code><span class="(\w+)">', page
+    )
     assert attempts == [("bad", "bad-m", "failed"), ("good", "good-m", "good")]
-    assert re.search(r'<td>bad</td><td><code>bad-m</code></td><td>chat</td><td><span class="state bad">open', page)
+    assert re.search(
+        r'<td>bad</td><td><code>bad-m</code></td><td>chat</td><td><span class="state bad">open',
+        page,
+    )
     assert "my prompt" not in page
 
 
@@ -106,7 +127,11 @@ def test_the_page_is_only_sent_again_when_something_has_changed(ask: Asking) -> 
 
 
 def test_sr_083_the_page_escapes_what_comes_from_files_clients_and_plugins(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     config = config_of(
         **{
@@ -122,12 +147,19 @@ def test_sr_083_the_page_escapes_what_comes_from_files_clients_and_plugins(
     page = ask.get("/", {"host": ask.gateway.origin.removeprefix("http://")}).text
     assert "&lt;script&gt;alert(&quot;id&quot;)" in page
     assert "&lt;img src=x" in page
-    assert re.findall(r"<script(?! type=\"module\" src=\"/assets/)|<img(?! src=\"/assets/)", page) == []
+    assert (
+        re.findall(r"<script(?! type=\"module\" src=\"/assets/)|<img(?! src=\"/assets/)", page)
+        == []
+    )
     assert shlex.split(code(page, "curl"))[-2] == "-d"
 
 
 def test_a_provider_with_very_many_models_does_not_make_the_page_large(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, served: Serve, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    served: Serve,
+    asking: Ask,
 ) -> None:
     models = {f"model-{number}": "m" for number in range(5000)}
     page = asking(served(config_of(one=provider(upstream, models)))).get("/").text
@@ -137,15 +169,23 @@ def test_a_provider_with_very_many_models_does_not_make_the_page_large(
 
 
 @pytest.mark.parametrize("host", ['evil"; reboot; "', "$(reboot)", "`reboot`"])
-def test_the_command_contains_nothing_of_a_host_that_is_none(asking: Ask, served: Serve, host: str) -> None:
+def test_the_command_contains_nothing_of_a_host_that_is_none(
+    asking: Ask, served: Serve, host: str
+) -> None:
     """Where keys are configured, any name is accepted."""
     plugins = f'[server.keys]\nada = "sha256:{"0" * 64}"\n'
-    response = asking(served({"providers": {}}, plugins)).get("/", {"host": host, "accept": "text/html"})
+    response = asking(served({"providers": {}}, plugins)).get(
+        "/", {"host": host, "accept": "text/html"}
+    )
     assert "reboot" not in response.text
 
 
 def test_a_server_of_several_processes_says_that_the_page_shows_one_of_them(
-    upstream: ScriptedUpstream, provider: ProviderBlock, config_of: ConfigOf, gateway: Launch, asking: Ask
+    upstream: ScriptedUpstream,
+    provider: ProviderBlock,
+    config_of: ConfigOf,
+    gateway: Launch,
+    asking: Ask,
 ) -> None:
     ask = asking(gateway(config_of(one=provider(upstream)), args=["--workers", "2"]))
     page = text_of(ask)
