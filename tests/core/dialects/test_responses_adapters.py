@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
+from captures import FOLDER
 from chat_streams import ChatStream
 from official_types import CHECKS
 from openai.types.responses import Response
@@ -27,10 +26,6 @@ from llms_core.testing.wire import Example
 
 Json = dict[str, Any]
 
-FOLDER = Path(
-    os.environ.get("LLMS_CAPTURES")
-    or Path(__file__).resolve().parents[3].parent.parent / "shared" / "captures"
-)
 PROVIDERS = (
     "openai",
     "anthropic",

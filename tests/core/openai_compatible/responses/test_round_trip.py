@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from captures import FOLDER
 from chat_requests import PNG, data_uri
 from openai.types.responses import Response
 from response_events import response_in
@@ -26,10 +26,6 @@ from llms_core.upstream.stream_decoder import StreamDecoder
 
 Json = dict[str, Any]
 
-FOLDER = Path(
-    os.environ.get("LLMS_CAPTURES")
-    or Path(__file__).resolve().parents[4].parent.parent / "shared" / "captures"
-)
 IMAGE = {"type": "image_url", "image_url": {"url": data_uri("image/png", PNG), "detail": "auto"}}
 CALLS = [
     {"id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": '{"a":1}'}}
