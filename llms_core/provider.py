@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     # Type checkers bundle typing_extensions; at run time it would be one more dependency, only for `default=`.
     from typing_extensions import TypeVar
 
-    from llms_core.spec_members import SpecMembers
+    from llms_core.contracts.spec_members import SpecMembers
 else:
     from typing import TypeVar
 

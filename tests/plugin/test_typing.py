@@ -9,10 +9,10 @@ from textwrap import dedent
 import pytest
 from fresh_environment import Environment
 
+from llms_core.contracts.spec_members import SpecMembers
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.plugins.hookspecs import hook_names
 from llms_core.provider import ProviderSettings, ProviderSpec
-from llms_core.spec_members import SpecMembers
 
 HEADER = """
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence

@@ -58,16 +58,11 @@ class Replica:
 
     async def generate(self, call: ChatCall, http: AdapterHttp) -> Completion:
         """Create a job and wait for it. If the client leaves meanwhile, the job is cancelled, because it costs."""
-        model_input = {
-            "prompt": _prompt(call),
-            "max_tokens": call.request.token_limit,
-            "seed": call.get("seed"),
-        }
-        body = {"input": {name: value for name, value in model_input.items() if value is not None}}
-        created = await http.send(
-            self._request(f"{self._base_url}/models/{call.upstream_model}/predictions", body)
-        )
-        job = created.json(_Job)
+        given = {"max_tokens": call.request.token_limit, "seed": call.get("seed")}
+        parameters = {name: value for name, value in given.items() if value is not None}
+        body = {"input": {"prompt": _prompt(call), **parameters}}
+        url = f"{self._base_url}/models/{call.upstream_model}/predictions"
+        job = (await http.send(self._request(url, body))).json(_Job)
         try:
             while job.status in ("starting", "processing"):
                 await asyncio.sleep(self._settings.poll)
@@ -76,12 +71,10 @@ class Replica:
             await http.send(self._request(job.urls.cancel))
             raise
         if job.status != "succeeded":
-            raise ProviderError(
-                ErrorKind.OVERLOADED, f"The job {job.status}: {job.error or 'no reason given'}"
-            )
-        return completion(
-            call, content="".join(job.output), finish_reason="stop", usage=_usage(job.metrics)
-        )
+            text = f"The job {job.status}: {job.error or 'no reason given'}"
+            raise ProviderError(ErrorKind.OVERLOADED, text)
+        text = "".join(job.output)
+        return completion(call, content=text, finish_reason="stop", usage=_usage(job.metrics))
 
     def _request(self, url: str, body: object = None, method: str = "POST") -> UpstreamRequest:
         headers = {"content-type": "application/json", **self._settings.headers}
@@ -94,25 +87,20 @@ class Replica:
 def _usage(counts: _Metrics | None) -> Usage | None:
     if counts is None:
         return None
-    return Usage(
-        prompt_tokens=counts.input_token_count, completion_tokens=counts.output_token_count
-    )
+    return Usage(counts.input_token_count, counts.output_token_count)
 
 
 def _prompt(call: ChatCall) -> str:
     lines = []
     for message in call.request.messages:
         if message.role not in _ROLES:
-            raise Unsupported(
-                f"Messages with the role '{message.role}' are not supported", param="messages"
-            )
+            text = f"Messages with the role '{message.role}' are not supported"
+            raise Unsupported(text, param="messages")
         lines.append(f"{_ROLES[message.role]}: {text_of(message.content)}")
     return "\n".join([*lines, "Assistant:"])
 
 
-_CANNOT = dict.fromkeys(
-    ("tools", "json_schema", "json_object", "vision", "audio", "files", "logprobs", "n"), False
-)
+_CANNOT = ("tools", "json_schema", "json_object", "vision", "audio", "files", "logprobs", "n")
 
 
 @hookimpl
@@ -124,6 +112,6 @@ def llms_providers() -> Iterator[ProviderSpec]:
         settings=ReplicaSettings,
         base_url="https://api.replica.example/v1",
         key_env=("REPLICA_API_TOKEN",),
-        capabilities=Capabilities(**_CANNOT),
+        capabilities=Capabilities(**dict.fromkeys(_CANNOT, False)),
         wire="llms_provider_replica_wire:WIRE",
     )

@@ -1,7 +1,10 @@
 """Costs that were calculated by hand from the pages on which providers state their prices.
 
-Each row has the day of the request, which is one on which the page stated these prices, what was counted, the cost in
-USD, how it was calculated (counts x USD per million tokens, unless stated otherwise), and the address of the page.
+Each row has the day of the request, what was counted, the cost in USD, how it was calculated (counts x USD per million
+tokens, unless stated otherwise), and the address of the page.
+
+The prices were compared with stored copies of the pages, most of them from another day than the row's. Where there is
+none (o3 in May 2025, Groq's models for text, Mistral, Cohere, Grok 4, Together), at least two others state them.
 """
 
 from __future__ import annotations

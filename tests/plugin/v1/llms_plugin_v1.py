@@ -20,13 +20,7 @@ from llms_core.contracts.request import ChatCall
 from llms_core.failure import classify
 from llms_core.openai_compatible import OpenAICompatible
 from llms_core.plugins.settings import PluginSettings
-from llms_core.provider import (
-    Capabilities,
-    Headers,
-    ProviderSettings,
-    ProviderSpec,
-    UpstreamRequest,
-)
+from llms_core.provider import Capabilities, Headers, ProviderSettings, ProviderSpec, UpstreamRequest
 from llms_core.records import AttemptRecord, Caller, RequestRecord
 from llms_core.secret import Secret
 
@@ -66,13 +60,8 @@ class Native:
         headers = {"content-type": "application/json", **self.settings.headers}
         if self.settings.api_key is not None:
             headers["x-key"] = self.settings.api_key.reveal()
-        url, dropped = (
-            f"{self.settings.base_url}/say",
-            tuple(sorted(call.members.keys() & {"logit_bias"})),
-        )
-        return UpstreamRequest(
-            url=url, headers=headers, content=msgspec.json.encode(body), dropped=dropped
-        )
+        url, dropped = f"{self.settings.base_url}/say", tuple(sorted(call.members.keys() & {"logit_bias"}))
+        return UpstreamRequest(url=url, headers=headers, content=msgspec.json.encode(body), dropped=dropped)
 
     def completion(self, call: ChatCall, body: bytes) -> Completion:
         said: dict[str, Any] = json.loads(body)
@@ -126,13 +115,7 @@ def llms_configure(settings: PluginSettings) -> None:
 @hookimpl
 def llms_providers() -> Iterable[ProviderSpec]:
     return [
-        ProviderSpec(
-            name="v1",
-            adapter=Compatible,
-            title="Compatible",
-            key_env=("V1_KEY",),
-            aliases=("v1-alias",),
-        ),
+        ProviderSpec(name="v1", adapter=Compatible, title="Compatible", key_env=("V1_KEY",), aliases=("v1-alias",)),
         ProviderSpec(
             name="v1-native",
             adapter=Native,
@@ -146,12 +129,7 @@ def llms_providers() -> Iterable[ProviderSpec]:
 
 @hookimpl
 def llms_default_config() -> bytes | None:
-    block = {
-        "type": "v1",
-        "base_url": State.settings.upstream,
-        "api_key": "of-no-account",
-        "models": {"m": "up-m"},
-    }
+    block = {"type": "v1", "base_url": State.settings.upstream, "api_key": "of-no-account", "models": {"m": "up-m"}}
     return json.dumps({"providers": {"by-default": block}}).encode()
 
 
