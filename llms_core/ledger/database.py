@@ -17,11 +17,14 @@ from llms_core.errors import LlmsError
 from llms_core.ledger import rows, schema
 from llms_core.ledger.rows import SECONDS_PER_DAY, Batch
 from llms_core.ledger.spill import Texts
+from llms_core.records import id_at
 
 #: Seconds for which the number of a batch is remembered. A file that has waited longer is one that nobody wrote.
 _BATCH_MEMORY = 30 * SECONDS_PER_DAY
 
 _CREATE_VERSION = "CREATE TABLE IF NOT EXISTS ledger_schema (version BIGINT NOT NULL, oldest_writer BIGINT NOT NULL)"
+
+_CONTENT_COLUMNS = ("request_id", "started", "request", "answer")
 
 
 class Unavailable(LlmsError):
@@ -66,22 +69,16 @@ class Database(ABC):
             cursor.execute(claim, (number, time.time()))
             if cursor.rowcount == 0:
                 return False
-            self._insert(
-                cursor,
-                schema.insert("requests", schema.REQUEST_COLUMNS, placeholder),
-                batch.requests,
-            )
-            self._insert(
-                cursor,
-                schema.insert("attempts", schema.ATTEMPT_COLUMNS, placeholder),
-                batch.attempts,
-            )
+            columns = (*schema.REQUEST_COLUMNS, *schema.ONLY_ATTEMPT_COLUMNS)
+            requests = schema.insert("requests", columns, placeholder)
+            self._insert(cursor, requests, batch.requests)
+            attempts = schema.insert("other_attempts", schema.ATTEMPT_COLUMNS, placeholder)
+            self._insert(cursor, attempts, batch.attempts)
             daily = schema.add_up("usage_daily", schema.DAILY_KEYS, placeholder)
             self._insert(cursor, daily, list(rows.days_of(batch)))
             tags = schema.add_up("usage_daily_tags", schema.TAG_KEYS, placeholder)
             self._insert(cursor, tags, list(rows.tag_days_of(batch)))
-            columns = ("request_id", "started", "request", "answer")
-            contents = f"{schema.insert('contents', columns, placeholder)} ON CONFLICT (request_id) DO NOTHING"
+            contents = f"{schema.insert('contents', _CONTENT_COLUMNS, placeholder)} ON CONFLICT (request_id) DO NOTHING"
             self._insert(cursor, contents, texts)
         return True
 
@@ -93,10 +90,11 @@ class Database(ABC):
         mark = self.placeholder
         with self._transaction() as cursor:
             # Few at a time, so that no batch has to wait for long.
-            old = f"SELECT id FROM requests WHERE started < {mark} ORDER BY started LIMIT 1000"
-            cursor.execute(f"DELETE FROM attempts WHERE request_id IN ({old})", (before,))
-            cursor.execute(f"DELETE FROM contents WHERE request_id IN ({old})", (before,))
-            cursor.execute(f"DELETE FROM requests WHERE id IN ({old})", (before,))
+            old = f"SELECT id FROM requests WHERE id < {mark} AND started < {mark} ORDER BY id LIMIT 1000"
+            values = (id_at(before), before)
+            cursor.execute(f"DELETE FROM other_attempts WHERE request_id IN ({old})", values)
+            cursor.execute(f"DELETE FROM contents WHERE request_id IN ({old})", values)
+            cursor.execute(f"DELETE FROM requests WHERE id IN ({old})", values)
             removed = int(cursor.rowcount)
             cursor.execute(
                 f"DELETE FROM batches WHERE written < {mark}", (time.time() - _BATCH_MEMORY,)
@@ -105,8 +103,10 @@ class Database(ABC):
 
     def newest(self) -> float | None:
         """Return when the newest request began, in Unix seconds. Raises Unavailable."""
-        found = self.query("SELECT MAX(started) FROM requests")
-        newest: float | None = found[0][0]
+        found = self.query("SELECT started FROM requests ORDER BY id DESC LIMIT 1")
+        if not found:
+            return None
+        newest: float = found[0][0]
         return newest
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

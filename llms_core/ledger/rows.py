@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from llms_core.contracts.token_counts import Tokens
-from llms_core.ledger.schema import COUNTS
+from llms_core.ledger.schema import COUNTS, ONLY_ATTEMPT_COLUMNS
 from llms_core.prices.book import PriceBook
 from llms_core.prices.cost import cost_of
 from llms_core.records import AttemptRecord, RequestRecord
@@ -52,21 +52,34 @@ _of_attempt = attrgetter(
     "cost_source",
 )
 
+_of_only_attempt = attrgetter(
+    "started",
+    "duration",
+    "first_token",
+    "provider_type",
+    "chunks",
+    "service_tier",
+)
+_NO_ATTEMPT: tuple[Any, ...] = (None,) * len(ONLY_ATTEMPT_COLUMNS)
+
 Row = tuple[Any, ...]
 TagsOf = Callable[[RequestRecord, int], Sequence[str]]
 """Returns the tags by which a record of a day is added up."""
 
-Sums = list[float]
+Sums = dict[Row, list[Row]]
+"""By the values of the keys: the values of `MEASURES` to be added up."""
 
 
 class Batch(NamedTuple):
-    """The rows of some requests, and the sums to be added to those of each day."""
+    """The rows of some requests, and what is to be added to the sums of each day."""
 
     requests: list[Row]
+    #: But for those that are in the rows of their requests.
     attempts: list[Row]
-    #: By the values of `DAILY_KEYS`, and of `TAG_KEYS`.
-    daily: dict[Row, Sums]
-    tags: dict[Row, Sums]
+    #: By `DAILY_KEYS`.
+    daily: Sums
+    #: By `TAG_KEYS`.
+    tags: Sums
 
 
 def batch_of(records: Iterable[RequestRecord], book: PriceBook, tags_of: TagsOf) -> Batch:
@@ -80,13 +93,20 @@ def batch_of(records: Iterable[RequestRecord], book: PriceBook, tags_of: TagsOf)
 def _add(batch: Batch, record: RequestRecord, book: PriceBook, tags_of: TagsOf) -> None:
     attempts = [_priced(attempt, book) for attempt in record.attempts]
     day = int(record.started // SECONDS_PER_DAY)
+    caller = _clean(record.caller)
     counts, cost, source = _charged(attempts)
+    of_only_attempt = _NO_ATTEMPT
+    if _has_only(record, attempts):
+        of_only_attempt = _of_only_attempt(attempts[0])
+    else:
+        for number, attempt in enumerate(attempts, 1):
+            batch.attempts.append(_attempt_row(attempt, number))
     batch.requests.append(
         (
             record.request_id,
             record.started,
             day,
-            _clean(record.caller),
+            caller,
             record.dialect,
             record.operation,
             _clean(record.model),
@@ -107,11 +127,23 @@ def _add(batch: Batch, record: RequestRecord, book: PriceBook, tags_of: TagsOf) 
             *counts,
             cost,
             source,
+            *of_only_attempt,
         )
     )
-    for number, attempt in enumerate(attempts, 1):
-        batch.attempts.append(_attempt_row(attempt, number))
-    _add_up(batch, record, attempts, day, tags_of(record, day))
+    _add_up(batch, record, attempts, day, caller or NO_NAME, tags_of(record, day))
+
+
+def _has_only(record: RequestRecord, attempts: Sequence[AttemptRecord]) -> bool:
+    """Whether the one attempt of a request succeeded and is its answer, so that both have the same names and counts."""
+    if len(attempts) != 1:
+        return False
+    attempt = attempts[0]
+    return (
+        attempt.kind is None
+        and attempt.upstream_model == record.upstream_model
+        and attempt.provider == record.provider
+        and attempt.model == record.served_model
+    )
 
 
 def _attempt_row(attempt: AttemptRecord, number: int) -> Row:
@@ -131,16 +163,15 @@ def _add_up(
     record: RequestRecord,
     attempts: Sequence[AttemptRecord],
     day: int,
+    caller: str,
     tags: Sequence[str],
 ) -> None:
     """Add a request to the sums of its day. Each attempt counts for its own model, and the request for the last one."""
-    caller = _clean(record.caller) or NO_NAME
     request = (1, int(record.at_fault is not None), int(record.cancelled))
     if not attempts:
         values = (*request, 0, 0, 0, record.duration, 0.0, *_ZEROS)
-        _add_to(batch.daily, (day, caller, NO_NAME, NO_NAME, NO_NAME, record.operation), values)
-        for tag in tags:
-            _add_to(batch.tags, (day, tag), values)
+        key = (day, caller, NO_NAME, NO_NAME, NO_NAME, record.operation)
+        _note(batch, key, values, day, tags)
         return
     last = len(attempts) - 1
     for position, attempt in enumerate(attempts):
@@ -163,14 +194,17 @@ def _add_up(
             attempt.upstream_model,
             record.operation,
         )
-        _add_to(batch.daily, key, values)
-        for tag in tags:
-            _add_to(batch.tags, (day, tag), values)
+        _note(batch, key, values, day, tags)
 
 
-def _add_to(sums: dict[Row, Sums], key: Row, values: Sequence[float]) -> None:
-    known = sums.get(key)
-    sums[key] = list(values) if known is None else list(map(add, known, values))
+def _note(batch: Batch, key: Row, values: Row, day: int, tags: Sequence[str]) -> None:
+    noted = batch.daily.get(key)
+    if noted is None:
+        batch.daily[key] = [values]
+    else:
+        noted.append(values)
+    for tag in tags:
+        batch.tags.setdefault((day, tag), []).append(values)
 
 
 def _charged(attempts: Sequence[AttemptRecord]) -> tuple[Row, float | None, str | None]:
@@ -234,9 +268,14 @@ def _json(labels: Any) -> str | None:
 
 def days_of(batch: Batch) -> Iterable[Row]:
     """Return the rows of `usage_daily`, in an order in which two workers cannot wait for each other."""
-    return [(*key, *batch.daily[key]) for key in sorted(batch.daily)]
+    return map(_sum, sorted(batch.daily.items()))
 
 
 def tag_days_of(batch: Batch) -> Iterable[Row]:
     """Return the rows of `usage_daily_tags`, in the same way."""
-    return [(*key, *batch.tags[key]) for key in sorted(batch.tags)]
+    return map(_sum, sorted(batch.tags.items()))
+
+
+def _sum(noted: tuple[Row, list[Row]]) -> Row:
+    key, values = noted
+    return (*key, *map(sum, zip(*values, strict=True)))

@@ -1,7 +1,8 @@
 """The tables of the ledger, and how a database of an earlier version becomes one of this version.
 
-SQLite and PostgreSQL understand the same statements. A migration only adds tables, indexes, and columns that may be
-null: workers of the previous version, which name the columns that they write, go on while the new ones start.
+SQLite and PostgreSQL understand the same statements. From the first release on, a migration only adds tables, indexes,
+and columns that may be null: workers of the previous version, which name the columns that they write, go on while the
+new ones start. Workers of a version that cannot write any more keep records in files, which the new ones read.
 """
 
 from __future__ import annotations
@@ -77,6 +78,17 @@ ATTEMPT_COLUMNS = (
     "seconds",
 )
 
+ONLY_ATTEMPT_COLUMNS = (
+    "attempt_started",
+    "attempt_duration",
+    "attempt_first_token",
+    "provider_type",
+    "chunks",
+    "service_tier",
+)
+"""Further columns of a request that succeeded at its first attempt: what only that attempt has. Most requests are such,
+and a further row for each would double the time that the ledger takes."""
+
 COUNTS = (
     "input",
     "cached",
@@ -109,7 +121,20 @@ at least a part of an answer, and whose provider reported no usage."""
 DAILY_KEYS = ("day", "caller", "model", "provider", "upstream_model", "operation")
 TAG_KEYS = ("day", "tag")
 
-_REALS = frozenset({"started", "duration", "overhead", "first_token", "seconds", "cost", "written"})
+_REALS = frozenset(
+    {
+        "started",
+        "duration",
+        "overhead",
+        "first_token",
+        "seconds",
+        "cost",
+        "written",
+        "attempt_started",
+        "attempt_duration",
+        "attempt_first_token",
+    }
+)
 _TEXTS = frozenset({
     "id",
     "request_id",
@@ -150,6 +175,31 @@ def _table(name: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
     return f"CREATE TABLE {name} ({', '.join(lines)}, PRIMARY KEY ({', '.join(key)}))"
 
 
+_OF_ONLY_ATTEMPT = {
+    "request_id": "id",
+    "number": "1",
+    "kind": "NULL",
+    "message": "NULL",
+    "started": "attempt_started",
+    "model": "served_model",
+    "status": "NULL",
+    "at_fault": "NULL",
+    "duration": "attempt_duration",
+    "first_token": "attempt_first_token",
+}
+"""Columns of an attempt -> what a request that has only this one has instead of a column of the same name."""
+
+
+def _all_attempts() -> str:
+    """Return the statement that shows all attempts as one table, wherever they are stored."""
+    columns = ", ".join(ATTEMPT_COLUMNS)
+    of_request = ", ".join(_OF_ONLY_ATTEMPT.get(name, name) for name in ATTEMPT_COLUMNS)
+    return (
+        f"CREATE VIEW attempts AS SELECT {columns} FROM other_attempts "
+        f"UNION ALL SELECT {of_request} FROM requests WHERE attempt_started IS NOT NULL"
+    )
+
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         _table("requests", REQUEST_COLUMNS, ("id",)),
@@ -161,12 +211,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _table("batches", ("id", "written"), ("id",)),
         _table("contents", ("request_id", "started", "request", "answer"), ("request_id",)),
     ),
+    (
+        "ALTER TABLE attempts RENAME TO other_attempts",
+        *(f"ALTER TABLE requests ADD COLUMN {name} {_type(name)}" for name in ONLY_ATTEMPT_COLUMNS),
+        _all_attempts(),
+        # The ids begin with the time.
+        "DROP INDEX requests_started",
+    ),
 )
 """The statements that lead from each version of the schema to the next."""
 
 VERSION = len(MIGRATIONS)
 
-OLDEST_WRITER = 1
+OLDEST_WRITER = 2
 """The oldest version of the schema whose software can write to a database of this one."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import warm_llms
 from fresh_environment import wheels
 
 from llms_core.testing import ScriptedUpstream, completion
@@ -101,9 +103,9 @@ def world(tmp_path: Path, upstream: ScriptedUpstream) -> World:
     (folder / "plugins.toml").write_text("", "utf-8")
     programs = tmp_path / "programs"
     programs.mkdir()
+    _write_program(programs / "llms", shlex.join(warm_llms.command()) + ' "$@"')
     # What a reader may have to show Markdown with.
-    (programs / "glow").write_text("#!/bin/sh\nexec cat\n", "utf-8")
-    (programs / "glow").chmod(0o755)
+    _write_program(programs / "glow", "cat")
     environment = {
         "HOME": str(home),
         "LANG": "C.UTF-8",
@@ -112,6 +114,11 @@ def world(tmp_path: Path, upstream: ScriptedUpstream) -> World:
         **{name: value for name, value in os.environ.items() if name.startswith(KEPT)},
     }
     return World(folder, home, int(environment["PORT"]), environment)
+
+
+def _write_program(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\nexec {command}\n", "utf-8")
+    path.chmod(0o755)
 
 
 def with_environment(world: World, folders: pytest.TempPathFactory | None = None) -> World:

@@ -18,7 +18,7 @@ from llms_core.ledger.spill import Spill
 from llms_core.ledger.sqlite import Sqlite
 from llms_core.ledger.tags import Tags
 from llms_core.prices.book import PriceBook
-from llms_core.records import AttemptRecord, RequestRecord
+from llms_core.records import AttemptRecord, RequestRecord, id_at
 
 NOON = 1_764_331_200.0 + 12 * 3600
 DAY = 86_400
@@ -52,7 +52,8 @@ def attempt(**members: Any) -> AttemptRecord:
 
 def record(*attempts: AttemptRecord, **members: Any) -> RequestRecord:
     """A request that succeeded at noon, by default with one attempt."""
-    request_id = members.pop("request_id", f"{next(_numbers):024x}")
+    beginning = id_at(members.get("started", NOON))
+    request_id = members.pop("request_id", f"{beginning}{next(_numbers):012x}")
     made = attempts or (attempt(),)
     known: dict[str, Any] = {
         "request_id": request_id,

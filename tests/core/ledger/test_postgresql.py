@@ -116,7 +116,7 @@ def database(name: str) -> Iterator[Postgresql]:
     made = Postgresql(f"postgresql://{USER}@{HOST}:{PORT}/{name}", timeout=30)
     tables = (
         "requests",
-        "attempts",
+        "other_attempts",
         "usage_daily",
         "usage_daily_tags",
         "batches",
@@ -124,7 +124,7 @@ def database(name: str) -> Iterator[Postgresql]:
         "ledger_schema",
     )
     with closing(made._connect()) as connection:
-        connection.execute(f"DROP TABLE IF EXISTS {', '.join(tables)}")
+        connection.execute(f"DROP TABLE IF EXISTS {', '.join(tables)} CASCADE")
     yield made
     made.close()
 
@@ -241,10 +241,10 @@ def test_tables_that_are_gone_lose_nothing(
     made.start()
     made.add(record())
     until(lambda: made.status().written == 1)
-    _execute(name, "ALTER TABLE attempts RENAME TO away")
+    _execute(name, "ALTER TABLE requests RENAME TO away")
     made.add(record())
     until(lambda: made.status().spilled == 1)
-    _execute(name, "ALTER TABLE away RENAME TO attempts")
+    _execute(name, "ALTER TABLE away RENAME TO requests")
     until(lambda: made.status().written == 2)
     made.stop()
     assert made.status().lost == 0

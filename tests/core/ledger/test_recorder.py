@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from llms_core.ledger import reports, rows
+from llms_core.ledger import reports, rows, schema
 from llms_core.ledger.content import Content
 from llms_core.ledger.database import Database, Unavailable
 from llms_core.ledger.recorder import Recorder
@@ -318,12 +318,33 @@ def test_a_database_of_a_newer_version_is_left_alone(
     assert made.status().spilled == 1
 
 
+def test_a_database_of_the_first_version_is_brought_up_to_date(
+    database: Database, recorder: MakeRecorder
+) -> None:
+    """Its attempts have rows of their own."""
+    connection = database._connect()
+    connection.execute("CREATE TABLE ledger_schema (version BIGINT, oldest_writer BIGINT)")
+    connection.execute("INSERT INTO ledger_schema VALUES (1, 1)")
+    for statement in schema.MIGRATIONS[0]:
+        connection.execute(statement)
+    started = f"'{'a' * 24}', {NOON}"
+    connection.execute(f"INSERT INTO requests (id, started) VALUES ({started})")
+    connection.execute(
+        f"INSERT INTO attempts (request_id, started, number, provider) VALUES ({started}, 1, 'old')"
+    )
+    run(recorder(), record())
+    assert (count(database), count(database, "attempts")) == (2, 2)
+    found = reports.request(database, "aaaa")
+    assert found is not None
+    assert [each["provider"] for each in found[1]] == ["old"]
+
+
 def test_a_database_of_a_newer_version_that_this_one_can_write_to_is_used(
     database: Database, recorder: MakeRecorder
 ) -> None:
     """Workers of both versions run at the same time while they are replaced."""
     run(recorder(), record())
-    database._connect().execute("UPDATE ledger_schema SET version = 99, oldest_writer = 1")
+    database._connect().execute("UPDATE ledger_schema SET version = 99, oldest_writer = 2")
     made = recorder()
     run(made, record())
     assert (made.status().problem, count(database)) == (None, 2)

@@ -9,9 +9,10 @@ from llms_core.errors import ErrorKind
 from llms_core.ledger.database import Database
 from llms_core.ledger.reports import request, total, usage
 from llms_core.ledger.rows import batch_of
+from llms_core.ledger.schema import ATTEMPT_COLUMNS, COUNTS
 from llms_core.ledger.tags import OTHERS, Tags
 from llms_core.prices.book import PriceBook
-from llms_core.records import RequestRecord
+from llms_core.records import AttemptRecord, RequestRecord, id_at
 from tests.core.ledger.conftest import NOON, attempt, record, refused
 
 ALL_DAYS = (0, 10**6)
@@ -34,7 +35,7 @@ def test_a_request_and_its_attempts_have_rows(written: object) -> None:
         kind=ErrorKind.RATE_LIMIT, status=429, message="slow down", usage=None, at_fault="provider"
     )
     database = written(record(failed, attempt(provider="two"), caller="ada", tags=("a",), user="u"))  # type: ignore[operator]
-    found = request(database, f"{0:012x}")
+    found = request(database, id_at(NOON))
     assert found is not None
     row, attempts = found
     assert (row["caller"], row["attempts"], row["input"], row["output"], row["cost"]) == (
@@ -51,6 +52,46 @@ def test_a_request_and_its_attempts_have_rows(written: object) -> None:
         ("one", "rate_limit", 429, None),
         ("two", None, None, 100),
     ]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"provider": "one", "served_model": "m", "upstream_model": "up-m"},
+        {"status": 500, "at_fault": "gateway"},
+    ],
+    ids=["answered", "its answer was refused"],
+)
+def test_the_attempt_of_a_request_that_succeeded_at_once_is_shown_as_any_other(
+    written: object, members: dict[str, object]
+) -> None:
+    """Whether it has a row of its own or is stored with its request."""
+    only = attempt(
+        started=NOON + 1, first_token=0.25, chunks=3, service_tier="flex", usage=Usage(100, 20)
+    )
+    database = written(record(only, request_id="a" * 24, duration=9.0, **members))  # type: ignore[operator]
+    found = request(database, "aaaa")
+    assert found is not None
+    (shown,) = found[1]
+    expected = {
+        "request_id": "a" * 24,
+        "number": 1,
+        "kind": None,
+        "message": None,
+        "status": None,
+        "at_fault": None,
+        **{name: getattr(only, name) for name in _of_attempt_alike()},
+        **{name: getattr(only.tokens, name) for name in COUNTS},
+    }
+    assert shown == expected
+    assert set(expected) == set(ATTEMPT_COLUMNS)
+
+
+def _of_attempt_alike() -> list[str]:
+    """The columns that are members of a record under the same name."""
+    names = AttemptRecord.__struct_fields__
+    others = ("request_id", "kind", "message", "status", "at_fault")
+    return [name for name in ATTEMPT_COLUMNS if name in names and name not in others]
 
 
 def test_what_a_failed_attempt_cost_counts_too(written: object) -> None:
