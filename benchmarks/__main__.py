@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks [scaling | memory | uploads | workers | ledger]`; see `--help`.
+"""The command: `python -m benchmarks [scaling | memory | uploads | workers | ledger | recording]`; see `--help`.
 
 The exit code is 1 if any answer was wrong: the figures of a gateway that answers wrongly are meaningless.
 """
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import ledger, memory, scaling, uploads, workers
+from benchmarks import ledger, memory, recording, scaling, uploads, workers
 from benchmarks.chart import svg
 from benchmarks.compare import PHASES, available, compare
 from benchmarks.gateways import GATEWAYS
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "uploads": uploads,
         "workers": workers,
         "ledger": ledger,
+        "recording": recording,
     }
     for name, module in modules.items():
         command = commands.add_parser(

@@ -132,16 +132,19 @@ def llms(
     providers: Callable[[str], dict[str, Any]] = two_providers,
     plugins: Mapping[str, str] = {},
     arguments: Sequence[str] = (),
+    tables: str = "",
 ) -> Gateway:
     """Return this project's gateway, from the environment that runs the benchmark.
 
-    `plugins` maps the file names of plugins to their source; `arguments` are passed to `llms serve`.
+    `plugins` maps the file names of plugins to their source; `arguments` are passed to `llms serve`, and `tables` are
+    further ones of plugins.toml.
     """
 
     def command(port: int, upstream: str, folder: Path) -> list[str]:
         for name, text in plugins.items():
             _write(folder / name, text)
-        toml = _write(folder / "plugins.toml", f"[plugins]\nload = {json.dumps(list(plugins))}\n")
+        loaded = f"[plugins]\nload = {json.dumps(list(plugins))}\n"
+        toml = _write(folder / "plugins.toml", loaded + tables)
         config = _write(folder / "llms.json", json.dumps({"providers": providers(upstream)}))
         return [
             sys.executable,

@@ -29,6 +29,11 @@ _LOAD_MARGIN = (
 )
 _POLL_INTERVAL = 0.005  # seconds
 
+# A gateway is quiet when it hardly uses any CPU.
+_QUIET_SECONDS = 0.5
+_QUIET_CPU_SECONDS = _QUIET_SECONDS / 10
+_QUIET_TIMEOUT = 60.0  # seconds
+
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway that answers requests."""
@@ -93,6 +98,18 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int) -> str | None:
         if problem is None:
             return None
     return problem
+
+
+def wait_until_quiet(gateway: Running) -> None:
+    """Wait until a gateway has done what it does after its start: it answers before that."""
+    deadline = time.monotonic() + _QUIET_TIMEOUT
+    before = -1.0
+    while time.monotonic() < deadline:
+        used = tree_cpu_seconds(gateway.pid)
+        if used - before <= _QUIET_CPU_SECONDS:
+            return
+        before = used
+        time.sleep(_QUIET_SECONDS)
 
 
 def _exchange(

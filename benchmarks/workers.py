@@ -19,7 +19,6 @@ first, so there are many connections. The CPU time of the least busy worker is r
 from __future__ import annotations
 
 import argparse
-import time
 from contextlib import ExitStack
 from statistics import median
 
@@ -27,7 +26,7 @@ import msgspec
 from msgspec.structs import replace
 
 from benchmarks.gateways import llms
-from benchmarks.measure import Running, measure, started, upstream
+from benchmarks.measure import Running, measure, started, upstream, wait_until_quiet
 from benchmarks.plan import Load
 from benchmarks.processes import GATEWAY_CORES, LOAD_CORES, cpu_seconds, tree
 from benchmarks.report import figure, machine, say, show, table
@@ -47,11 +46,6 @@ _HEADS = (
 )
 _RATIO_HEADS = ("", "two workers to one", "at most here", "of it, %")
 _BOTH_CORES = LOAD_CORES | GATEWAY_CORES
-
-# All workers have started when the gateway hardly uses any CPU.
-_QUIET_SECONDS = 0.5
-_QUIET_CPU_SECONDS = _QUIET_SECONDS / 10
-_START_TIMEOUT = 60.0  # seconds
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -134,20 +128,9 @@ def _start_site(
     gateway = stack.enter_context(
         started(llms(arguments=("--workers", str(workers))), source.port, gateway_on)
     )
-    _wait_until_quiet(gateway)
+    # The gateway answers as soon as one of its workers has started.
+    wait_until_quiet(gateway)
     return Site(workers, gateway, source, upstream_on)
-
-
-def _wait_until_quiet(gateway: Running) -> None:
-    """Wait until all workers have started: the gateway answers as soon as one of them has."""
-    deadline = time.monotonic() + _START_TIMEOUT
-    before = -1.0
-    while time.monotonic() < deadline:
-        used = sum(_cpu_by_process(gateway).values())
-        if used - before <= _QUIET_CPU_SECONDS:
-            return
-        before = used
-        time.sleep(_QUIET_SECONDS)
 
 
 def _measure_site(site: Site, load: Load) -> Sample:

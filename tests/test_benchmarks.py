@@ -198,6 +198,14 @@ def test_scaling_reports_each_value_of_a_factor() -> None:
     assert [line[:2] for line in rows(output)[2:]] == [["plugins", "0"], ["plugins", "20"]]
 
 
+def test_what_recording_costs_is_the_difference_to_a_gateway_without() -> None:
+    code, output, errors = run_module(
+        "benchmarks", "recording", "--rounds", "2", "--seconds", "0.2"
+    )
+    assert code == 0, errors
+    assert [line[0] for line in rows(output)[2:]] == ["without", "ledger and metrics"]
+
+
 def test_memory_is_reported_before_during_and_after_slow_streams() -> None:
     options = ("--requests", "50", "--streams", "5", "--slow", "5", "--hold", "3")
     code, output, errors = run_module("benchmarks", "memory", *options)
