@@ -276,11 +276,16 @@ def pytest_configure() -> None:
     sys.dont_write_bytecode = False
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run single files and single tests in this process: to start others would take longer than they do."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run single files and single tests in this process: to start others would take longer than they do.
+
+    Else there are three processes for two CPUs, because a third of the time a test waits for others: for a server to
+    end, for a client to give up, for a time limit.
+    """
     if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
         return 0
-    return None  # xdist counts the CPUs
+    cpus = os.cpu_count() or 1
+    return cpus + cpus // 2
 
 
 #: Fixtures that start processes or make environments: tests that use one take seconds.

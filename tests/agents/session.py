@@ -191,10 +191,16 @@ def _block(protocol: Protocol, model_name: str, origin: str) -> dict[str, Any]:
     }
 
 
+_versions: dict[Path, str] = {}
+"""By program, because agents take seconds to start."""
+
+
 def version_of(program: Path, session: Session) -> str:
     """Return the version of an agent: the first word that begins with a digit."""
-    printed = run([str(program), "--version"], session, {})
-    return next(word for word in printed.split() if word[0].isdigit())
+    if program not in _versions:
+        printed = run([str(program), "--version"], session, {})
+        _versions[program] = next(word for word in printed.split() if word[0].isdigit())
+    return _versions[program]
 
 
 def run(command: Sequence[str], session: Session, variables: Mapping[str, str]) -> str:

@@ -111,6 +111,8 @@ def world(tmp_path: Path, upstream: ScriptedUpstream) -> World:
         "LANG": "C.UTF-8",
         "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PORT": str(free_port()),
+        # Python compiles what it imports; pip would compile everything.
+        "PIP_NO_COMPILE": "1",
         **{name: value for name, value in os.environ.items() if name.startswith(KEPT)},
     }
     return World(folder, home, int(environment["PORT"]), environment)
@@ -126,13 +128,10 @@ def with_environment(world: World, folders: pytest.TempPathFactory | None = None
     path = world.folder.parent / "environment"
     subprocess.run([sys.executable, "-m", "venv", path], check=True)
     if folders is not None:
-        command = [
-            str(path / "bin" / "pip"),
-            "install",
-            "--quiet",
-            *map(str, wheels(folders).glob("*.whl")),
-        ]
-        subprocess.run(command, env=world.environment, check=True, capture_output=True)
+        built = [str(wheel) for wheel in wheels(folders).glob("*.whl")]
+        # uv has the dependencies already.
+        command = ["uv", "pip", "install", "--quiet", "--python", str(path), *built]
+        subprocess.run(command, check=True, capture_output=True)
     return world._replace(
         environment={**world.environment, "PATH": f"{path / 'bin'}:{world.environment['PATH']}"}
     )
