@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import MediaType, Request, Router
 from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
@@ -58,11 +59,17 @@ def router() -> Router:
 
 
 async def _admit(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Raise RequestError for an unknown caller: the document lists the routes of plugins, which not all may know."""
-    if DOCUMENT not in handler.paths:
+    """Raise RequestError for an unknown caller: the document lists the routes of plugins, which not all may know.
+
+    Raises NotFoundException for any other path, which Litestar would answer with a page of its own.
+    """
+    if "/" in handler.paths:
         connection.scope[_VISITOR] = await visitor(connection)  # type: ignore[literal-required]
-    elif session(connection) is None:
+        return
+    if session(connection) is None:
         await connection.app.state.gateway.identify(connection.scope)
+    if DOCUMENT not in handler.paths:
+        raise NotFoundException
 
 
 def _heading(gateway: Gateway) -> Markup:

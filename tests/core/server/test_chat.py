@@ -162,6 +162,13 @@ def test_sr_008_head_has_a_status_and_no_body(ask: Asking) -> None:
     assert (response.status_code, response.content) == (405, b"")
 
 
+@pytest.mark.parametrize("path", ["/docs/x", "/docs/x.json", "/docs/x/y", "/none"])
+def test_sr_008_an_unknown_path_is_an_error_in_json(ask: Asking, path: str) -> None:
+    response = ask.get(path)
+    assert response.status_code == 404
+    assert f"Unknown path: {path}" in error_of(response)["message"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
