@@ -62,7 +62,8 @@ class Replica:
         parameters = {name: value for name, value in given.items() if value is not None}
         body = {"input": {"prompt": _prompt(call), **parameters}}
         url = f"{self._base_url}/models/{call.upstream_model}/predictions"
-        job = (await http.send(self._request(url, body))).json(_Job)
+        created = await http.send(self._request(url, body))
+        job = created.json(_Job)
         try:
             while job.status in ("starting", "processing"):
                 await asyncio.sleep(self._settings.poll)

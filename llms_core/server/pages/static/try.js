@@ -11,14 +11,16 @@ export function trial({ method, path, described, resolved, model }) {
     .map((each) => parameter(each, model));
   const body = bodyOf(described.requestBody, resolved);
   const answer = element("div", { ariaLive: "polite" });
+  // Several operations may be open: what they show needs different names.
+  const operation = answer.dataset.of = `${method} ${path}`;
   const button = element("button", {}, "Send");
   const stop = element("button", { type: "button", className: "quiet", hidden: true }, "Stop");
   const curl = element("code", { id: `curl-${++count}` });
-  const copy = element("button", { type: "button", className: "quiet", ariaLabel: "Copy: as a command" }, "Copy");
+  const copy = element("button", { type: "button", className: "quiet", ariaLabel: `Copy: ${operation} as a command` }, "Copy");
   copy.dataset.copies = curl.id;
   const form = element("form", { className: "trial" }, element("h3", {}, "Try it"), ...inputs.map((each) => each.shown),
     ...(body?.shown ?? []), element("div", { className: "actions" }, button, stop),
-    element("div", { className: "actions" }, element("h4", {}, "As a command"), copy), scrollable(curl, "As a command"), answer);
+    element("div", { className: "actions" }, element("h4", {}, "As a command"), copy), scrollable(curl, `As a command: ${operation}`), answer);
 
   const request = () => ({ method, url: urlOf(path, inputs), body: body?.value(), isForm: body?.isForm });
   const describe = () => { curl.textContent = asCurl(request()) };
@@ -151,7 +153,7 @@ async function show(response, answer) {
     return;
   }
   const text = element("code");
-  answer.append(scrollable(text, "The body of the answer"));
+  answer.append(scrollable(text, `The body of the answer: ${answer.dataset.of}`));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) text.append(piece.value);
   if (/json/.test(type)) text.textContent = pretty(text.textContent);
