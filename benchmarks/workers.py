@@ -100,9 +100,8 @@ def run(options: argparse.Namespace) -> int:
                         _measure_site(site, timed_load)
                     )
     wrong = sum(sample.wrong for of_site in samples.values() for sample in of_site)
-    _show_results(
-        {key: of_site[1:] for key, of_site in samples.items()}
-    )  # the first one only warms up
+    # The first one only warms up.
+    _show_results({key: of_site[1:] for key, of_site in samples.items()})
     return wrong
 
 

@@ -199,10 +199,8 @@ class ThreadGateway(Gateway):
             core.setLevel(levels[1])
 
     def _run(self) -> None:
-        with (
-            self._socket,
-            suppress(SystemExit),
-        ):  # uvicorn raises it if the start fails, which /health shows
+        # uvicorn raises it if the start fails, which /health shows.
+        with self._socket, suppress(SystemExit):
             self._server.run(sockets=[self._socket])
 
     def wait_ready(self) -> None:

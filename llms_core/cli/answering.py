@@ -105,12 +105,10 @@ class Request:
                 _explained(error, record, is_partial=self._answered is not None), record
             ) from None
         except BaseException as error:
-            self._end(
-                accounting.CLIENT_CLOSED_REQUEST
-                if isinstance(error, asyncio.CancelledError)
-                else 500,
-                error,
-            )
+            status = 500
+            if isinstance(error, asyncio.CancelledError):
+                status = accounting.CLIENT_CLOSED_REQUEST
+            self._end(status, error)
             raise
         return _reply(completion, self._end(200))
 

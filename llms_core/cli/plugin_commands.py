@@ -32,9 +32,8 @@ def load_plugins(ctx: click.Context, path: Path | None) -> tuple[PluginsToml, Pl
     key = f"{__name__}:{path}"
     loaded: tuple[PluginsToml, PluginHost] | None = ctx.meta.get(key)
     if loaded is None:
-        from llms_core.plugins import (
-            loading,
-        )  # slow to import, and not needed for built-in commands
+        # Slow to import, and not needed for built-in commands.
+        from llms_core.plugins import loading
 
         loaded = ctx.meta[key] = loading.load_plugins(path)
     return loaded

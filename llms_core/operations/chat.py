@@ -179,12 +179,15 @@ class Chat(Operation[ChatRequest, ChatCall]):
 
     def stream(self, adapter: HttpAdapter, call: ChatCall) -> StreamReader:
         """Return a reader of the adapter's chunks; the parts of the answer are its choices."""
-        is_native = call.native is not None
+        if call.native is None:
+            translator = adapter.chunks(call)
+            parts = call.request.n or 1
+        else:
+            translator = cast("PassesThrough", adapter).native_chunks(call)
+            parts = 1
         return StreamReader(
-            cast("PassesThrough", adapter).native_chunks(call)
-            if is_native
-            else adapter.chunks(call),
-            parts=1 if is_native else call.request.n or 1,
+            translator,
+            parts=parts,
             end_marker=_END_MARKER,
             read_error=lambda data: _error_in_answer(adapter, data),
         )
@@ -240,11 +243,9 @@ def _completion(adapter: HttpAdapter, call: ChatCall, body: bytes) -> Completion
 
     Raises the error that the body describes if the adapter does not recognize it.
     """
-    read = (
-        adapter.completion
-        if call.native is None
-        else cast("PassesThrough", adapter).native_completion
-    )
+    read = adapter.completion
+    if call.native is not None:
+        read = cast("PassesThrough", adapter).native_completion
     try:
         return read(call, body)
     except ProviderError as error:

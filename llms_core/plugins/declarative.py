@@ -112,6 +112,9 @@ def _spec(
     _check_names(
         declaration.capabilities, Capabilities.__struct_fields__, f"{field}.capabilities", path
     )
+    replay_streams = base.replay_streams
+    if declaration.replay_streams is not None:
+        replay_streams = declaration.replay_streams
     return msgspec.structs.replace(
         base,
         name=name,
@@ -128,9 +131,7 @@ def _spec(
         rules=_rules(declaration, base, f"{field}.rules", path),
         embeddings=_replaced(base.embeddings, declaration.embeddings, f"{field}.embeddings", path),
         capabilities=msgspec.structs.replace(base.capabilities, **declaration.capabilities),
-        replay_streams=base.replay_streams
-        if declaration.replay_streams is None
-        else declaration.replay_streams,
+        replay_streams=replay_streams,
         models=_models(declaration, base),
         aliases=declaration.aliases,
         demo=False,

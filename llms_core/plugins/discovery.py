@@ -115,9 +115,8 @@ class _Loader:
                 plugin.hooks = hooks_of(module, source.name)
         except KeyboardInterrupt:
             raise
-        except (
-            BaseException
-        ) as error:  # SystemExit, and the panics of extension modules, are not Exceptions
+        # SystemExit, and the panics of extension modules, are not Exceptions.
+        except BaseException as error:
             # The import itself failed if it has not been timed yet.
             plugin.import_seconds = plugin.import_seconds or perf_counter() - start
             self._quarantine(plugin, error)

@@ -37,9 +37,8 @@ def collect(hook: Hook) -> tuple[ProviderSpec, ...]:
         specs = tuple(result)
     except (PluginError, KeyboardInterrupt):
         raise
-    except (
-        BaseException
-    ) as error:  # a plugin may raise SystemExit, or a panic of an extension module
+    # A plugin may raise SystemExit, or a panic of an extension module.
+    except BaseException as error:
         raise PluginError(f"llms_providers raised {summary(error)}") from error
     for spec in specs:
         if not isinstance(spec, ProviderSpec):

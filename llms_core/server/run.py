@@ -192,9 +192,8 @@ def _free_port(host: str, port: int) -> int:
     Raises ConfigError if the address cannot be used; uvicorn would end with nothing but a log line.
     """
     try:
-        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
-            0
-        ]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, number, _, address = found[0]
         with socket.socket(family, kind, number) as probe:
             # As uvicorn does: a port that was closed a moment ago counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -28,7 +28,7 @@ from llms_core.contracts.body import RequestBody
 from llms_core.errors import RequestError
 from llms_core.middleware import Answered, Call
 from llms_core.middleware.chain import compose
-from llms_core.operations import Operation
+from llms_core.operations import FetchMedia, Operation
 from llms_core.operations.table import OPERATIONS
 from llms_core.preparation import Preparations
 from llms_core.prices.book import price_book
@@ -253,9 +253,8 @@ class Service:
         if limits is None or not images.is_available():
             self.images = None
         elif self.images is None or self.images.limits != limits:
-            from llms_core.images.converter import (
-                ImageConverter,
-            )  # most configurations do not need it
+            # Most configurations do not need it.
+            from llms_core.images.converter import ImageConverter
 
             self.images = ImageConverter(limits)
         # Keys of earlier configurations stay redacted: running requests may still use them.
@@ -276,6 +275,9 @@ class Service:
             records_successes=self.observes_requests,
             prices=self._prices,
         )
+        fetch: FetchMedia = self._fetcher.fetch
+        if self.images is not None:
+            fetch = self.images.fetching(fetch)
         self._router = Router(
             models=ModelIndex(
                 startup.configured,
@@ -291,9 +293,7 @@ class Service:
             routing=routing,
             timeouts=_timeouts(startup.plugins_toml, startup.llms_json),
             max_bytes=startup.plugins_toml.upstream.max_answer,
-            fetch=self._fetcher.fetch
-            if self.images is None
-            else self.images.fetching(self._fetcher.fetch),
+            fetch=fetch,
             observer=observer,
             tasks=self._tasks,
         )

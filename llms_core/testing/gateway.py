@@ -35,11 +35,12 @@ FAILURES = 3
 """The number of consecutive failures that opens a circuit."""
 
 _TIMEOUT = 20.0  # seconds, for whatever the tests do not expect to take long
+# Seconds, for models of the kind "hasty".
 _SHORT_TIMEOUTS = {
     "first_token": 0.5,
     "idle": 0.25,
     "total": 0.5,
-}  # seconds, for models of the kind "hasty"
+}
 _MODELS_OF_EACH_KIND = 100
 
 

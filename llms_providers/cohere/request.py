@@ -135,11 +135,9 @@ def _messages(messages: Iterable[Message], names: FunctionNames) -> list[Json]:
 def _without_images(result: Json, images: list[Json]) -> Json:
     """Return a tool's result without its images, which Cohere accepts only from the user, and add them to `images`."""
     content = result["content"]
-    found = (
-        [block for block in content if block["type"] == "image_url"]
-        if isinstance(content, list)
-        else []
-    )
+    found = []
+    if isinstance(content, list):
+        found = [block for block in content if block["type"] == "image_url"]
     if not found:
         return result
     images += [{"type": "text", "text": media_label(result["tool_call_id"])}, *found]

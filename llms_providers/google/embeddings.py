@@ -136,11 +136,9 @@ def predict_body(call: EmbeddingCall) -> dict[str, Any]:
         parameters["outputDimensionality"] = call.dimensions
     if truncate is not None:
         parameters["autoTruncate"] = truncate
-    return (
-        {"instances": instances, "parameters": parameters}
-        if parameters
-        else {"instances": instances}
-    )
+    if parameters:
+        return {"instances": instances, "parameters": parameters}
+    return {"instances": instances}
 
 
 def dropped_parameters(call: EmbeddingCall) -> tuple[str, ...]:

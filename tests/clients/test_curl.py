@@ -121,9 +121,8 @@ def test_sr_069f_the_first_request_of_the_reference(
 
 @pytest.mark.parametrize("value", ["Bearer not-needed", "Bearer x", "Basic zzz", "Bearer ", ""])
 def test_sr_004_any_key_is_accepted(kimi: Gateway, upstream: ScriptedUpstream, value: str) -> None:
-    header = (
-        f"Authorization: {value}" if value else "Authorization;"
-    )  # curl's way to send an empty one
+    # This is how curl sends an empty one.
+    header = f"Authorization: {value}" if value else "Authorization;"
     status, _, _ = curl(kimi, EXAMPLE, "-H", header)
     assert status == 200
     assert upstream.wait_for_request().headers["authorization"].startswith("Bearer sk-marked-")

@@ -44,9 +44,8 @@ def test_a_key_is_redacted_in_each_form(form: str) -> None:
     assert redacted.startswith("before ")
     assert redacted.endswith(" after")
     assert MASK in redacted
-    assert (
-        len(redacted) <= len("before *** after") + 2
-    )  # base64 may keep a character that is nearly all padding
+    # Base64 may keep a character that is nearly all padding.
+    assert len(redacted) <= len("before *** after") + 2
 
 
 @pytest.mark.parametrize("user", ["", "u", "us", "use"])

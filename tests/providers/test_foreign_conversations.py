@@ -589,9 +589,8 @@ def gemini_answered(adapter: Google, model: str) -> Json:
     ]
     body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP", "index": 0}]}
     call = chat_call({"model": "m", "messages": [USER]}, model=model)
-    message: Json = json.loads(adapter.completion(call, json.dumps(body).encode()).data)["choices"][
-        0
-    ]["message"]
+    answer = json.loads(adapter.completion(call, json.dumps(body).encode()).data)
+    message: Json = answer["choices"][0]["message"]
     return message
 
 

@@ -159,11 +159,9 @@ def _decoded(uri: str, kind: str) -> _Data:
     head, comma, data = uri[5:].partition(",")
     media_type, *attributes = head.split(";")
     try:
-        content = (
-            base64.b64decode(data, validate=True)
-            if "base64" in attributes
-            else unquote_to_bytes(data)
-        )
+        content = unquote_to_bytes(data)
+        if "base64" in attributes:
+            content = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         comma = ""
     if not comma:

@@ -46,11 +46,9 @@ def create(
     names = names_of(name, kind)
     if names["name"] in taken:
         what = "provider" if kind.is_provider else "plugin"
-        hint = (
-            "`llms plugins` shows which plugin provides it"
-            if kind.is_provider
-            else "`llms plugins` lists it"
-        )
+        hint = "`llms plugins` lists it"
+        if kind.is_provider:
+            hint = "`llms plugins` shows which plugin provides it"
         raise ConfigError(f"the {what} '{names['name']}' already exists", hint=hint)
     if folder is None:
         folder = Path(names["distribution"])

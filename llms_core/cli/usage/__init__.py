@@ -68,11 +68,9 @@ def command(
         if value
     }
     with opened(ctx, plugins) as database:
-        found = (
-            []
-            if database is None
-            else reports.usage(database, dimensions, period.first, period.last, only)
-        )
+        found = []
+        if database is not None:
+            found = reports.usage(database, dimensions, period.first, period.last, only)
     report = show.Report(dimensions, period, found)
     if as_json:
         show.as_json(report)

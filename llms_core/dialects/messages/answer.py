@@ -137,7 +137,9 @@ def encode_answer(answer: Answer, body: ChatBody) -> bytes:
     completion = _decode(answer.data)
     choice = completion.choices[0]
     blocks = blocks_of(choice.message)
-    usage = answer.usage
+    tokens = Tokens(output_tokens=estimated_text(len(answer.data)))
+    if answer.usage is not None:
+        tokens = tokens_of(answer.usage)
     return _encode(
         {
             "id": message_id(completion.id),
@@ -150,9 +152,7 @@ def encode_answer(answer: Answer, body: ChatBody) -> bytes:
                 choice.message.provider_extra,
                 has_calls=any(block["type"] == "tool_use" for block in blocks),
             ),
-            "usage": Tokens(output_tokens=estimated_text(len(answer.data)))
-            if usage is None
-            else tokens_of(usage),
+            "usage": tokens,
         }
     )
 

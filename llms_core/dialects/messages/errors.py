@@ -63,11 +63,9 @@ def status(error: ErrorResponse) -> int:
 
 def encode(error: ErrorResponse) -> bytes:
     """Return the error as Anthropic's JSON."""
-    details = (
-        ThreadDetails(THREADS_UNSUPPORTED, ["thread"])
-        if error.code == THREADS_UNSUPPORTED
-        else None
-    )
+    details = None
+    if error.code == THREADS_UNSUPPORTED:
+        details = ThreadDetails(THREADS_UNSUPPORTED, ["thread"])
     return msgspec.json.encode(
         MessagesError(MessagesErrorDetail(_type_of(error), error.message, details), error.attempts)
     )

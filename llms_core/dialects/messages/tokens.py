@@ -30,6 +30,9 @@ def tokens_of(usage: Usage) -> Tokens:
     written = _count(details.get("cache_write_tokens"))
     answer = usage.completion_tokens_details or {}
     server_tools = answer.get("server_tool_use")
+    used = None
+    if isinstance(server_tools, dict) and server_tools:
+        used = {**_NO_REQUESTS, **server_tools}
     reasoning = _count(answer.get("reasoning_tokens"))
     return Tokens(
         input_tokens=max(usage.prompt_tokens - cached - written, 0),
@@ -37,9 +40,7 @@ def tokens_of(usage: Usage) -> Tokens:
         cache_read_input_tokens=cached,
         output_tokens=usage.completion_tokens,
         output_tokens_details={"thinking_tokens": reasoning} if reasoning else None,
-        server_tool_use={**_NO_REQUESTS, **server_tools}
-        if isinstance(server_tools, dict) and server_tools
-        else None,
+        server_tool_use=used,
     )
 
 

@@ -160,11 +160,9 @@ class Conversation:
             call_id = self._ids.result_id(message)
         else:
             call_id = message.tool_call_id or ""
-            kind = (
-                "custom_tool_call_output"
-                if call_id in self._custom_calls
-                else "function_call_output"
-            )
+            kind = "function_call_output"
+            if call_id in self._custom_calls:
+                kind = "custom_tool_call_output"
         return {
             "type": kind,
             "call_id": call_id,

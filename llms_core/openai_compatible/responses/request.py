@@ -161,11 +161,8 @@ def _add_token_limit(call: ChatCall, body: Json, dropped: set[str]) -> None:
         return
     body["max_output_tokens"] = max(limit, _MIN_OUTPUT_TOKENS)
     if limit < _MIN_OUTPUT_TOKENS:
-        dropped.add(
-            "max_completion_tokens"
-            if call.request.max_completion_tokens is not None
-            else "max_tokens"
-        )
+        is_new = call.request.max_completion_tokens is not None
+        dropped.add("max_completion_tokens" if is_new else "max_tokens")
 
 
 def _add_tools(call: ChatCall, names: FunctionNames, body: Json) -> None:

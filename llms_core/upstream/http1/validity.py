@@ -33,9 +33,9 @@ def ends_with_connection(response: Http1Response) -> bool:
     names = {name.lower() for name, _ in response.fields}
     if names.isdisjoint(_BODY_FRAMING):
         return True
-    return "content-length" not in response.headers and not response.headers[
-        "transfer-encoding"
-    ].endswith("chunked")
+    if "content-length" in response.headers:
+        return False
+    return not response.headers["transfer-encoding"].endswith("chunked")
 
 
 def reason_of(error: Exception) -> str:

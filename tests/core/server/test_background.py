@@ -92,9 +92,8 @@ def test_sr_092_an_edit_is_picked_up_within_a_second(
 ) -> None:
     monkeypatch.setattr(background, "_POLL_INTERVAL", LOOK)
     configure(ask.gateway, new)
-    assert (
-        LOOK <= 1
-    )  # the pause between two looks at the files; how long a busy machine takes for one is not tested
+    # The pause between two looks at the files; how long a busy machine takes for one is not tested.
+    assert LOOK <= 1
     until(lambda: models(ask) == ["new"])
     assert ask.chat(model="new").status_code == 200
     assert ask.chat(model="old").status_code == 404
@@ -168,9 +167,8 @@ def test_sr_092_a_running_stream_outlives_a_change(
 ) -> None:
     """SR-092: a request keeps the configuration with which it began."""
     go = threading.Event()
-    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[
-        1:
-    ]  # the head is sent already
+    # The head is sent already.
+    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]
     upstream.default = Reply(
         events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest
     )

@@ -908,9 +908,8 @@ def test_sr_059_a_client_that_leaves_before_the_answer_releases_the_provider(
 
 def test_sr_060_chunks_are_forwarded_as_they_are_sent(ask: Asking, first: ScriptedUpstream) -> None:
     go = threading.Event()
-    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[
-        1:
-    ]  # the head is sent already
+    # The head is sent already.
+    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]
     first.default = Reply(events(*BEGUN), Wait(go), *rest)
     with ask.stream() as response:
         lines = response.iter_lines()

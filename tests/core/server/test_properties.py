@@ -51,9 +51,8 @@ if TYPE_CHECKING:
 
 Ask = Callable[["Gateway"], Asking]
 
-pytestmark = (
-    pytest.mark.slow
-)  # properties with many examples, each of them a request to a running gateway
+# Properties with many examples, each of them a request to a running gateway.
+pytestmark = pytest.mark.slow
 
 some = settings(
     max_examples=100,

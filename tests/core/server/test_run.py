@@ -394,9 +394,8 @@ def test_a_running_stream_is_finished(
 ) -> None:
     """Within `[server] drain`; new connections are refused meanwhile."""
     go = threading.Event()
-    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[
-        1:
-    ]  # the head is sent already
+    # The head is sent already.
+    rest = events(chunk({"content": " whole"}), chunk({}, "stop"), "[DONE]").parts[1:]
     upstream.default = Reply(
         events(chunk({"role": "assistant", "content": "Half"})), Wait(go), *rest
     )

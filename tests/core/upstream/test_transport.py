@@ -470,9 +470,8 @@ def test_redirects_are_not_followed(talk: Talk, upstream: ScriptedUpstream) -> N
 def test_cookies_are_not_kept(talk: Talk, upstream: ScriptedUpstream) -> None:
     """Requests of several clients share the transport."""
     upstream.default = json_body({}, headers={"set-cookie": "session=1; Path=/"})
-    by_name = upstream.base_url.replace(
-        "127.0.0.1", "localhost"
-    )  # many clients ignore the cookies of IP addresses
+    # Many clients ignore the cookies of IP addresses.
+    by_name = upstream.base_url.replace("127.0.0.1", "localhost")
 
     async def work(transport: HttpTransport) -> None:
         await body_of(transport, UpstreamRequest(url=by_name, headers={}, content=b"{}"))
