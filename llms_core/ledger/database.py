@@ -70,10 +70,8 @@ class Database(ABC):
             if cursor.rowcount == 0:
                 return False
             columns = (*schema.REQUEST_COLUMNS, *schema.ONLY_ATTEMPT_COLUMNS)
-            requests = schema.insert("requests", columns, placeholder)
-            self._insert(cursor, requests, batch.requests)
-            attempts = schema.insert("other_attempts", schema.ATTEMPT_COLUMNS, placeholder)
-            self._insert(cursor, attempts, batch.attempts)
+            self._insert_rows(cursor, "requests", columns, batch.requests)
+            self._insert_rows(cursor, "other_attempts", schema.ATTEMPT_COLUMNS, batch.attempts)
             daily = schema.add_up("usage_daily", schema.DAILY_KEYS, placeholder)
             self._insert(cursor, daily, list(rows.days_of(batch)))
             tags = schema.add_up("usage_daily_tags", schema.TAG_KEYS, placeholder)
@@ -143,6 +141,12 @@ class Database(ABC):
         # The first error tells the reason. Without a connection, the database ends the transaction itself.
         except Exception:
             self.close()
+
+    def _insert_rows(
+        self, cursor: Any, table: str, columns: tuple[str, ...], found: Sequence[rows.Row]
+    ) -> None:
+        """Insert rows into a table."""
+        self._insert(cursor, schema.insert(table, columns, self.placeholder), found)
 
     def _insert(self, cursor: Any, statement: str, found: Sequence[Any]) -> None:
         if found:

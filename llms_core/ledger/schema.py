@@ -227,9 +227,10 @@ OLDEST_WRITER = 2
 """The oldest version of the schema whose software can write to a database of this one."""
 
 
-def insert(table: str, columns: tuple[str, ...], placeholder: str) -> str:
-    """Return the statement that inserts a row."""
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([placeholder] * len(columns))})"
+def insert(table: str, columns: tuple[str, ...], placeholder: str, rows: int = 1) -> str:
+    """Return the statement that inserts rows."""
+    row = f"({', '.join([placeholder] * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 def add_up(table: str, keys: tuple[str, ...], placeholder: str) -> str:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from llms_core.ledger import schema
 from llms_core.ledger.database import Database, Unavailable, Unwritable
+from llms_core.ledger.rows import Row
 
 _BUSY_TIMEOUT = 0.3
 """Seconds to wait for another worker. A batch that has waited longer is kept in a file, so that it is not lost if this
 process is killed."""
+
+_ROWS = 20
+"""Rows of one statement. SQLite before 3.32 takes no more than 999 parameters."""
 
 
 class Sqlite(Database):
@@ -66,3 +72,14 @@ class Sqlite(Database):
     def _has_schema(self, cursor: Any) -> bool:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger_schema'")
         return cursor.fetchone() is not None
+
+    def _insert_rows(
+        self, cursor: Any, table: str, columns: tuple[str, ...], found: Sequence[Row]
+    ) -> None:
+        # With each statement, the thread gives the interpreter's lock to the event loop and has to wait for it again.
+        rest = len(found) % _ROWS
+        together = schema.insert(table, columns, self.placeholder, _ROWS)
+        for start in range(0, len(found) - rest, _ROWS):
+            values = tuple(chain.from_iterable(found[start : start + _ROWS]))
+            cursor.execute(together, values)
+        super()._insert_rows(cursor, table, columns, found[len(found) - rest :])

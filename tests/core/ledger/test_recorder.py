@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from llms_core.ledger import reports, rows, schema
+from llms_core.ledger import reports, rows, schema, sqlite
 from llms_core.ledger.content import Content
 from llms_core.ledger.database import Database, Unavailable
 from llms_core.ledger.recorder import Recorder
@@ -61,6 +61,12 @@ def test_what_was_recorded_is_in_the_database_when_it_stops(
         0,
         None,
     )
+
+
+def test_statements_have_no_more_parameters_than_old_versions_of_sqlite_take() -> None:
+    """SQLite before 3.32, as some distributions still have it."""
+    columns = len(schema.REQUEST_COLUMNS) + len(schema.ONLY_ATTEMPT_COLUMNS)
+    assert max(columns, len(schema.ATTEMPT_COLUMNS)) * sqlite._ROWS <= 999
 
 
 def test_a_locked_database_loses_nothing_and_is_reported(
