@@ -5,17 +5,18 @@ They are read where providers are: as the guard has left the request, and as the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from llms_core.contracts.chunk import Chunk
-from llms_core.contracts.json import UNREADABLE
-from llms_core.errors import ProviderError
 from llms_core.middleware import Answered, Call, Forward
 from llms_core.middleware.streams import ObservedStream
 from llms_core.operations import Operation
+
+log = logging.getLogger(__name__)
 
 #: What is kept of a stream, as a multiple of what is kept of its text: most of a chunk is not text.
 _BYTES_PER_CHARACTER = 50
@@ -52,8 +53,9 @@ class Content:
     def _joined(self) -> bytes:
         try:
             return self._operation.from_chunks(self._chunks).data
-        # A stream that broke off is no answer, and what a plugin's operation raises is its own affair.
-        except (ProviderError, KeyError, *UNREADABLE):
+        # A stream that broke off is no answer, and an operation may be a plugin's.
+        except Exception as error:
+            log.debug("the chunks of an answer are kept as they are", exc_info=error)
             return b"\n".join(chunk.data for chunk in self._chunks)
 
     def _cut(self, data: bytes) -> str:

@@ -175,15 +175,16 @@ class Recorder:
         return bool(self._queue or self._contents or self._texts)
 
     def _taken(self) -> Waiting:
-        """Take the next batch from memory."""
-        records = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
-        contents = [self._contents.popleft() for _ in range(len(self._contents))]
-        texts = [
-            (record.request_id, record.started, *content.texts()) for record, content in contents
-        ]
-        waiting = Waiting(records, [*self._texts, *texts])
+        """Take the next batch from memory: requests, and texts only once no request waits."""
+        if self._queue:
+            size = min(len(self._queue), _MAX_BATCH)
+            return Waiting([self._queue.popleft() for _ in range(size)])
+        texts = list(self._texts)
         self._texts = ()
-        return waiting
+        while self._contents:
+            record, content = self._contents.popleft()
+            texts.append((record.request_id, record.started, *content.texts()))
+        return Waiting([], texts)
 
     def _record(self, waiting: Waiting) -> bool:
         """Write a batch, or keep it in a file. If neither is possible it returns to memory, and it is False."""
@@ -198,7 +199,7 @@ class Recorder:
         except OSError as error:
             self._report(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
             self._queue.extendleft(reversed(waiting.records))
-            self._texts = waiting.texts[-_MAX_CONTENTS:]
+            self._texts = [*self._texts, *waiting.texts][-_MAX_CONTENTS:]
             self._stopping.wait(_RETRY)
             return False
         self._spilled += len(waiting.records) - unreadable
@@ -232,9 +233,8 @@ class Recorder:
         parts += [Waiting([], [texts]) for texts in waiting.texts]
         if len(parts) == 1:
             self._lost += len(waiting.records)
-            refused = [record.request_id for record in waiting.records] or [
-                texts[0] for texts in waiting.texts
-            ]
+            refused = [record.request_id for record in waiting.records]
+            refused += [texts[0] for texts in waiting.texts]
             log.error("the ledger cannot hold request %s: %s", refused[0], reason)
             return True
         # The parts have numbers that follow from the batch's, so that none is written twice.

@@ -60,7 +60,9 @@ class Spill:
         encodable = [record for record in waiting.records if _is_encodable(record)]
         data = _encode(Waiting(encodable, waiting.texts))
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.size() + len(data) > self._max_bytes:
+        # Texts are a hundred times as long as requests, which are to find room in any case.
+        max_bytes = self._max_bytes // 2 if waiting.texts else self._max_bytes
+        if self.size() + len(data) > max_bytes:
             raise OSError(
                 f"the files in {self._folder} have reached their limit, [ledger] max_spill"
             )

@@ -12,6 +12,7 @@ def resource(model: str) -> str:
 
 
 def quoted(resource: str) -> str:
+    """Return a resource name as a part of a URL's path."""
     return quote(resource, safe="/@:")
 
 

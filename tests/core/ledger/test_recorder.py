@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from llms_core.contracts.chunk import Chunk
+from llms_core.contracts.completion import Completion
 from llms_core.ledger import reports, rows, schema, sqlite
 from llms_core.ledger.content import Content
 from llms_core.ledger.database import Database, Unavailable
@@ -18,7 +20,7 @@ from llms_core.ledger.recorder import Recorder
 from llms_core.ledger.spill import Spill, Waiting
 from llms_core.ledger.sqlite import Sqlite
 from llms_core.ledger.tags import Tags
-from llms_core.operations.chat import CHAT
+from llms_core.operations.chat import CHAT, Chat
 from llms_core.prices.book import PriceBook
 from tests.core.ledger.conftest import DAY, NOON, MakeRecorder, attempt, record, refused
 from tests.core.server.conftest import until
@@ -160,6 +162,45 @@ def test_texts_are_written_once_there_is_room(
     made._work()
     assert (count(database), count(database, "contents"), made.status().lost) == (2, 1, 0)
     database.close()
+
+
+def test_an_operation_that_cannot_join_its_chunks_loses_nothing(
+    recorder: MakeRecorder, database: Database
+) -> None:
+    """It may be a plugin's. The chunks are kept as they came."""
+
+    class Broken(Chat):
+        def from_chunks(self, chunks: Sequence[Chunk]) -> Completion:
+            raise RuntimeError("a bug")
+
+    asked = record()
+    content = Content(Broken(), {}, 1000)
+    content.read([Chunk(b"one"), Chunk(b"two")])
+    made = recorder()
+    made.add_content(asked, content)
+    run(made, asked)
+    assert count(database) == 1
+    assert database.query("SELECT answer FROM contents") == [("one\ntwo",)]
+    database.close()
+
+
+def test_texts_leave_room_for_requests(
+    recorder: MakeRecorder, spill: Spill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither may the texts keep requests from being written, nor from being kept in a file."""
+    run(recorder(), record())
+    made = recorder()
+    asked = record()
+    made.add(asked)
+    made.add_content(asked, contents({"prompt": "x" * 500}, b'"an answer"'))
+    made._stopping.set()
+    with monkeypatch.context() as patch, locked(tmp_path / "ledger.sqlite3"):
+        patch.setattr(spill, "_max_bytes", 1000)
+        made._work()
+        made.add(record())
+        patch.setattr(spill, "_max_bytes", 2000)
+        assert made._record(made._taken())
+    assert (made.status().spilled, made.status().queued, made.status().lost) == (2, 0, 0)
 
 
 def test_a_batch_counts_once_however_often_it_is_written(

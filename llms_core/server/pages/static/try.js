@@ -12,7 +12,7 @@ export function trial({ method, path, described, resolved, model }) {
   const body = bodyOf(described.requestBody, resolved);
   const answer = element("div", { ariaLive: "polite" });
   // Several operations may be open: what they show needs different names.
-  const operation = answer.dataset.of = `${method} ${path}`;
+  const operation = `${method} ${path}`;
   const button = element("button", {}, "Send");
   const stop = element("button", { type: "button", className: "quiet", hidden: true }, "Stop");
   const curl = element("code", { id: `curl-${++count}` });
@@ -22,7 +22,7 @@ export function trial({ method, path, described, resolved, model }) {
     ...(body?.shown ?? []), element("div", { className: "actions" }, button, stop),
     element("div", { className: "actions" }, element("h4", {}, "As a command"), copy), scrollable(curl, `As a command: ${operation}`), answer);
 
-  const request = () => ({ method, url: urlOf(path, inputs), body: body?.value(), isForm: body?.isForm });
+  const request = () => ({ method, url: urlOf(path, inputs), body: body?.value(), isForm: body?.isForm, operation });
   const describe = () => { curl.textContent = asCurl(request()) };
   form.addEventListener("input", describe);
   document.getElementById("key")?.addEventListener("input", describe);
@@ -127,7 +127,7 @@ function compact(text) {
   }
 }
 
-async function send({ method, url, body, isForm }, answer, signal) {
+async function send({ method, url, body, isForm, operation }, answer, signal) {
   const started = performance.now();
   const headers = key() ? { authorization: `Bearer ${key()}` } : {};
   const data = isForm ? new FormData() : body;
@@ -141,11 +141,11 @@ async function send({ method, url, body, isForm }, answer, signal) {
   status.textContent = summary();
   const served = response.headers.get("x-llms-attempts");
   if (served) answer.append(element("p", { className: "soft" }, `Attempts: ${served}`));
-  await show(response, answer);
+  await show(response, answer, operation);
   status.textContent = summary();
 }
 
-async function show(response, answer) {
+async function show(response, answer, operation) {
   const type = response.headers.get("content-type") ?? "";
   if (!/json|text|event-stream/.test(type)) {
     const { size } = await response.blob();
@@ -153,7 +153,7 @@ async function show(response, answer) {
     return;
   }
   const text = element("code");
-  answer.append(scrollable(text, `The body of the answer: ${answer.dataset.of}`));
+  answer.append(scrollable(text, `The body of the answer: ${operation}`));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) text.append(piece.value);
   if (/json/.test(type)) text.textContent = pretty(text.textContent);
