@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llms_core.plugins")
 
-_CONTEXT = (
+_AN_ASYNC_CONTEXT_MANAGER = (
     "an async context manager: put `@asynccontextmanager` (from contextlib) above `async def`"
 )
 
@@ -209,7 +209,9 @@ class PluginHost:
         """Return pairs of a plugin's name and its context manager, to be entered in order and left in reverse."""
         hook = "llms_lifespan"
         return tuple(
-            self._results(hook, AbstractAsyncContextManager, _CONTEXT, arguments=(gateway,))
+            self._results(
+                hook, AbstractAsyncContextManager, _AN_ASYNC_CONTEXT_MANAGER, arguments=(gateway,)
+            )
         )
 
     def routes(self, hook: str = "llms_routes") -> tuple[tuple[str, tuple[Any, ...]], ...]:
